@@ -1,0 +1,3 @@
+//! A userspace TCP/IP stack over a Linux TUN interface.
+
+pub mod time;
