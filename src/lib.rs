@@ -1,3 +1,4 @@
 //! A userspace TCP/IP stack over a Linux TUN interface.
 
 pub mod time;
+pub mod wire;

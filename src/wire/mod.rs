@@ -1,0 +1,18 @@
+//! Bytes to values and back. No connection lives here: every function is a pure one of its
+//! arguments.
+//!
+//! [`codec`] is the only place that names etherparse, and [`checksum`] the only one that sums;
+//! the rest of the stack speaks in [`Segment`], [`SeqNum`] and [`Flow`].
+
+pub mod checksum;
+pub mod codec;
+mod flow;
+mod frame;
+pub mod icmp;
+mod segment;
+mod seq;
+
+pub use flow::Flow;
+pub use frame::{Checksum, Frame, Transmit};
+pub use segment::{Flags, MAX_SACK_BLOCKS, Options, SackBlocks, Segment, Timestamps, WindowScale};
+pub use seq::{SeqNum, SeqRange};
