@@ -1,0 +1,159 @@
+//! When an acknowledgment is owed (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
+
+use super::challenge::ChallengeLimit;
+use crate::time::Instant;
+
+/// Segments at the start of a connection that are acknowledged without delay: the peer is in slow
+/// start and every ACK opens its window. Linux has the same number.
+const QUICK: u8 = 16;
+
+/// What is owed to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owed {
+    Nothing,
+    /// An ACK by the time the delayed-ACK timer runs out.
+    Delayed,
+    /// An ACK at the end of the batch of packets that are being read.
+    Batch,
+    /// An ACK before the next packet is read.
+    Now,
+}
+
+/// The debt of acknowledgments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AckDebt {
+    owed: Owed,
+    /// Quick ACKs left.
+    quick: u8,
+    /// Bytes of text received since the last ACK went out.
+    unacked: u32,
+    /// The largest segment seen: what counts as full-sized (RFC 9293 section 3.8.6.3, SHLD-19).
+    full_size: u32,
+    /// For challenges, and for ACKs of old segments without text.
+    limit: ChallengeLimit,
+}
+
+impl Default for AckDebt {
+    fn default() -> Self {
+        let limit = ChallengeLimit::default();
+        Self { owed: Owed::Nothing, quick: QUICK, unacked: 0, full_size: 0, limit }
+    }
+}
+
+impl AckDebt {
+    /// RCV.NXT has moved by `advanced`; what arrived was `len` bytes of text in `segments`
+    /// segments. Answers whether the delayed-ACK timer should run.
+    pub(super) fn on_text(&mut self, advanced: u32, len: u32, segments: u32) -> bool {
+        self.full_size = self.full_size.max(len.div_ceil(segments.max(1)));
+        self.unacked = self.unacked.saturating_add(advanced);
+        // RFC 9293 section 3.8.6.3 (SHLD-19): at least every second full-sized segment.
+        if self.unacked > self.full_size || segments > 1 || self.quick > 0 {
+            self.quick = self.quick.saturating_sub(1);
+            self.raise(Owed::Batch);
+            return false;
+        }
+        self.raise(Owed::Delayed);
+        true
+    }
+
+    /// Something is owed before the next packet is read: a duplicate ACK for text beyond a hole,
+    /// one for a filled hole (RFC 5681 section 4.2), for a FIN, for an unacceptable segment.
+    pub(super) fn at_once(&mut self) {
+        self.raise(Owed::Now);
+    }
+
+    /// An ACK is owed by the end of the batch: the window has opened.
+    pub(super) fn soon(&mut self) {
+        self.raise(Owed::Batch);
+    }
+
+    /// A challenge is owed (RFC 5961), if the limit allows it.
+    pub(super) fn challenge(&mut self, now: Instant) {
+        if self.limit.allow(now) {
+            self.at_once();
+        }
+    }
+
+    /// The delayed-ACK timer ran out.
+    pub(super) fn on_timeout(&mut self) {
+        if self.owed == Owed::Delayed {
+            self.owed = Owed::Batch;
+        }
+    }
+
+    /// A segment that carries an ACK went out: all debts are paid.
+    pub(super) fn on_sent(&mut self) {
+        self.owed = Owed::Nothing;
+        self.unacked = 0;
+    }
+
+    /// Whether a bare ACK should go out if nothing else does.
+    pub(super) fn is_due(&self) -> bool {
+        self.owed >= Owed::Batch
+    }
+
+    /// Whether it should go out before the next packet is read.
+    pub(super) fn is_due_now(&self) -> bool {
+        self.owed == Owed::Now
+    }
+
+    /// Whether the peer waits for an ACK that is being delayed.
+    pub(super) fn is_delayed(&self) -> bool {
+        self.owed == Owed::Delayed
+    }
+
+    fn raise(&mut self, to: Owed) {
+        self.owed = self.owed.max(to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Past the quick ACKs of the start.
+    fn settled() -> AckDebt {
+        let mut debt = AckDebt::default();
+        for _ in 0..QUICK {
+            assert!(
+                !debt.on_text(1_000, 1_000, 1),
+                "the first segments are acknowledged without delay"
+            );
+            assert!(debt.is_due());
+            debt.on_sent();
+        }
+        debt
+    }
+
+    #[test]
+    fn every_second_full_segment_is_acknowledged() {
+        let mut debt = settled();
+        assert!(debt.on_text(1_000, 1_000, 1));
+        assert!(!debt.is_due() && debt.is_delayed());
+        assert!(!debt.on_text(1_000, 1_000, 1));
+        assert!(debt.is_due() && !debt.is_due_now());
+        debt.on_sent();
+        assert!(debt.on_text(10, 10, 1));
+        assert!(debt.on_text(10, 10, 1), "small segments wait for the timer");
+        debt.on_timeout();
+        assert!(debt.is_due());
+    }
+
+    #[test]
+    fn a_super_segment_is_acknowledged_without_delay() {
+        let mut debt = settled();
+        assert!(!debt.on_text(64_000, 64_000, 64));
+        assert!(debt.is_due());
+        debt.on_sent();
+        assert!(debt.on_text(1_000, 1_000, 1), "its size is not what counts as one segment");
+    }
+
+    #[test]
+    fn a_filled_hole_does_not_change_what_a_full_segment_is() {
+        let mut debt = settled();
+        debt.on_text(30_000, 1_000, 1);
+        debt.on_sent();
+        assert!(debt.on_text(1_000, 1_000, 1));
+        assert!(!debt.on_text(1_000, 1_000, 1), "the second is acknowledged");
+    }
+}

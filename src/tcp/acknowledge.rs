@@ -1,0 +1,225 @@
+//! What an acceptable ACK does: it takes segments out of the network, measures the path, and lets
+//! recovery and the congestion controller draw their conclusions (RFC 9293 section 3.10.7.4, fifth
+//! step; RFC 5681, RFC 6298, RFC 6582).
+
+use super::congestion::{AckSample, Loss};
+use super::recovery::Verdict;
+use super::{Connection, Events, Timer, Unreachable};
+use crate::time::{Duration, Instant};
+use crate::wire::{Flags, Segment, SeqNum};
+
+/// What one ACK says, for the mechanisms that live on it.
+#[derive(Clone, Copy, Debug)]
+struct AckReport {
+    /// Sequence numbers acknowledged for the first time.
+    acked: u32,
+    /// The round-trip time it measures.
+    rtt: Option<Duration>,
+    /// Bytes in the network before it.
+    in_flight: u32,
+    /// Whether the congestion window was what held the sender back.
+    cwnd_limited: bool,
+}
+
+impl Connection {
+    /// Takes in the ACK and the window of an acceptable segment.
+    pub(super) fn acknowledge(&mut self, now: Instant, segment: &Segment<'_>) {
+        let window = self.peer_window(segment);
+        let advances = segment.ack.is_after(self.snd.una);
+        if advances {
+            let report = self.on_new_ack(now, segment);
+            self.draw_conclusions(now, &report);
+        } else if self.is_duplicate(segment, window) {
+            self.on_duplicate_ack(now, segment);
+        }
+        // "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)": newer than the
+        // last update. An ACK that advances is newer as well, also on a segment that is sent again
+        // and so starts further back: without its window the old one would move right with SND.UNA.
+        let newer = advances
+            || self.snd.wl1.is_before(segment.seq)
+            || (self.snd.wl1 == segment.seq && self.snd.wl2.is_at_or_before(segment.ack));
+        if newer && self.snd.una.is_at_or_before(segment.ack) {
+            if self.snd.wnd == 0 && window > 0 {
+                self.timers.stop(Timer::Persist);
+                self.persist_backoff = 0;
+            }
+            self.set_window(segment.seq, segment.ack, window);
+        }
+        if self.snd.wnd == 0 && !self.orphan {
+            // The peer answers: retransmissions into a closed window do not count against it
+            // (RFC 9293 section 3.8.6.1, MUST-37).
+            self.retries = 0;
+        }
+    }
+
+    /// The window field in bytes; that of a SYN is not scaled (RFC 7323 section 2.2).
+    fn peer_window(&self, segment: &Segment<'_>) -> u32 {
+        if segment.has(Flags::SYN) {
+            u32::from(segment.window)
+        } else {
+            self.negotiated.send_scale.expand(segment.window)
+        }
+    }
+
+    pub(super) fn set_window(&mut self, seq: SeqNum, ack: SeqNum, window: u32) {
+        self.snd.wnd = window;
+        self.snd.max_wnd = self.snd.max_wnd.max(window);
+        self.snd.wl1 = seq;
+        self.snd.wl2 = ack;
+    }
+
+    /// Moves SND.UNA; what it reports is still to be acted upon.
+    fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>) -> AckReport {
+        let ack = segment.ack;
+        let in_flight = self.flight.in_network();
+        let report = AckReport {
+            acked: self.snd.una.len_to(ack),
+            rtt: None,
+            in_flight,
+            cwnd_limited: self.cwnd_limited || self.is_window_in_use(in_flight),
+        };
+        // SYN and FIN occupy sequence numbers, but no bytes of the buffer.
+        let text = (self.text_start().len_to(ack) as usize).min(self.send_buffer.len());
+        self.send_buffer.release(text);
+        self.bytes_acked += text as u64;
+        let acked = self.flight.on_ack(ack);
+        if !self.snd.syn_acked && acked.retransmitted {
+            self.on_lost_syn(now);
+        }
+        self.snd.syn_acked = true;
+        self.snd.una = ack;
+        self.retries = 0;
+        if self.snd.up.is_some_and(|up| up.is_at_or_before(ack)) {
+            self.snd.up = None;
+        }
+        if self.wants_room && self.writable() > 0 {
+            self.wants_room = false;
+            self.events |= Events::WRITABLE;
+        }
+        // Karn's algorithm (RFC 6298 section 3): segments sent once give a sample, to the
+        // nanosecond. If one of them was sent twice, those behind it have waited for it at the
+        // peer; the echoed timestamp then tells, in milliseconds, which transmission has arrived.
+        let rtt = if acked.retransmitted {
+            let echo = self.timestamps.as_ref().zip(segment.options.timestamps);
+            echo.and_then(|(state, ts)| state.rtt(ts, now))
+        } else {
+            acked.sent_at.map(|at| now.since(at))
+        };
+        AckReport { rtt, ..report }
+    }
+
+    /// The handshake is over, and our SYN had to be sent again.
+    fn on_lost_syn(&mut self, now: Instant) {
+        self.rto.after_lost_syn();
+        // RFC 5681 section 3.1 starts such a connection with a window of one segment. Linux does so
+        // from the second loss on, because the initial timeout is one second and no longer three.
+        if self.retries > 1 {
+            self.congestion.get_mut().on_timeout(&Loss { now, flight_size: 0 }, false);
+        }
+    }
+
+    /// Whether so much is in the network that the congestion window is what limits the sender; in
+    /// slow start half of it is enough, or the window could not double (as Linux).
+    fn is_window_in_use(&self, in_flight: u32) -> bool {
+        let controller = self.congestion.get();
+        let slow_start = controller.cwnd() < controller.ssthresh();
+        let needed = if slow_start { controller.cwnd() / 2 } else { controller.cwnd() };
+        in_flight.saturating_add(self.effective_mss()) > needed
+    }
+
+    /// Feeds the report to the timer, to recovery and to the congestion controller, in that order.
+    fn draw_conclusions(&mut self, now: Instant, report: &AckReport) {
+        if let Some(rtt) = report.rtt {
+            self.rto.on_sample(rtt);
+        }
+        let mss = self.effective_mss();
+        match self.recovery.on_new_ack(self.snd.una, report.acked, mss) {
+            Verdict::PartialAck => self.flight.mark_first_lost(),
+            Verdict::LeaveFastRecovery => {
+                let left = self.flight.size();
+                self.congestion.get_mut().on_recovered(left);
+            }
+            Verdict::Normal | Verdict::EnterFastRecovery => {}
+        }
+        if self.recovery.lets_window_grow() {
+            self.congestion.get_mut().on_ack(&AckSample {
+                now,
+                acked: report.acked,
+                in_flight: report.in_flight,
+                rtt: report.rtt,
+                cwnd_limited: report.cwnd_limited,
+            });
+        }
+        if self.flight.is_empty() {
+            // RFC 6298 section 5.2
+            self.timers.stop(Timer::Retransmit);
+        } else {
+            // RFC 6298 section 5.3
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
+        }
+        self.restart_user_timer(now);
+    }
+
+    /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the
+    /// same window. A peer that reports what it holds beyond the hole may change its window
+    /// meanwhile (RFC 6675 section 2).
+    fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
+        segment.ack == self.snd.una
+            && !self.flight.is_empty()
+            && segment.is_empty()
+            && (window == self.snd.wnd || self.sacked_beyond(segment).is_some())
+    }
+
+    /// The end of the newest text that the segment reports beyond SND.UNA, if it lies within what
+    /// was sent.
+    fn sacked_beyond(&self, segment: &Segment<'_>) -> Option<SeqNum> {
+        if !self.negotiated.sack {
+            return None;
+        }
+        let blocks = segment.options.sack;
+        let beyond = blocks
+            .as_slice()
+            .iter()
+            .map(|block| block.end)
+            .filter(|end| end.is_after(self.snd.una) && end.is_at_or_before(self.snd.nxt));
+        beyond.reduce(SeqNum::later)
+    }
+
+    fn on_duplicate_ack(&mut self, now: Instant, segment: &Segment<'_>) {
+        let mss = self.effective_mss();
+        let sacked = self.sacked_beyond(segment);
+        let verdict = self.recovery.on_duplicate(self.snd.una, self.snd.nxt, mss, sacked);
+        if verdict == Verdict::EnterFastRecovery {
+            // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
+            let flight_size = self.flight.size().min(self.cwnd());
+            self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+            self.flight.mark_first_lost();
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
+        }
+    }
+
+    /// An ICMP error about a segment in flight says that the peer cannot be reached. RFC 9293
+    /// section 3.9.2.2 (MUST-56): soft errors must not abort a connection; Linux and this stack
+    /// let any unreachable end one that is not established yet.
+    pub(crate) fn on_unreachable(&mut self, what: Unreachable) {
+        if !self.state.is_synchronized() {
+            self.end(super::CloseReason::Unreachable(what));
+        }
+    }
+
+    /// The path carries packets of `mtu` bytes only: what was too large is sent again, in smaller
+    /// pieces and at once (RFC 1191 section 6.4, RFC 8201 section 5.4).
+    pub(crate) fn on_packet_too_big(&mut self, mtu: usize) {
+        let before = self.mss;
+        self.link.path_mtu = mtu;
+        self.update_mss();
+        if self.mss < before {
+            self.flight.mark_larger_lost(self.effective_mss());
+        }
+    }
+
+    /// Whether a quoted sequence number is believable (RFC 5927 section 4.1).
+    pub(crate) fn is_in_flight(&self, seq: SeqNum) -> bool {
+        self.snd.una.is_at_or_before(seq) && seq.is_before(self.snd.nxt)
+    }
+}

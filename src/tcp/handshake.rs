@@ -1,0 +1,421 @@
+//! Opening a connection: what two SYNs agree on, the light entry of a passive open, and
+//! SYN-SENT (RFC 9293 sections 3.5, 3.10.7.2 and 3.10.7.3).
+
+use std::sync::Arc;
+
+use super::input::{Acceptance, Arrival, acceptance};
+use super::timestamps::{TimestampState, clock};
+use super::{ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State};
+use crate::time::{Duration, Instant};
+use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
+
+/// The send MSS of a peer that names none (RFC 9293 section 3.7.1, MUST-15).
+const DEFAULT_MSS_V4: u16 = 536;
+const DEFAULT_MSS_V6: u16 = 1_220;
+
+/// The least send MSS, whatever the peer says; Linux has the same. A peer that asks for segments
+/// of a few bytes would make us spend a hundred times the headers, records and work on its data
+/// (CVE-2019-11479), and 48 bytes fit into the smallest packet that every link must carry (68).
+const LEAST_SEND_MSS: u16 = 48;
+
+/// The most that the window field of a SYN can say: it is never scaled (RFC 7323 section 2.2).
+pub(super) const UNSCALED: u32 = 0xffff;
+
+/// The text of a SYN that is kept until the connection is established; the peer sends again what
+/// is not acknowledged.
+const MOST_EARLY_TEXT: usize = 1_460;
+
+/// What the options of two SYNs agree on. One function makes it, for active, passive and
+/// simultaneous open alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Negotiated {
+    /// SendMSS: what the peer can receive, TCP options included (RFC 9293 section 3.7.1).
+    pub(super) send_mss: u16,
+    /// The scale of the windows we receive.
+    pub(super) send_scale: WindowScale,
+    /// The scale of the windows we announce.
+    pub(super) recv_scale: WindowScale,
+    /// Whether both sides scale their windows.
+    pub(super) scaling: bool,
+    /// Whether SACK blocks may be sent, both ways.
+    pub(super) sack: bool,
+    /// Whether both sides send timestamps.
+    pub(super) timestamps: bool,
+}
+
+impl Negotiated {
+    /// What our `settings` and the options of the peer's SYN agree on.
+    pub(super) fn new(settings: &Settings, theirs: &Options, flow: &Flow) -> Self {
+        let default_mss = if flow.is_ipv6() { DEFAULT_MSS_V6 } else { DEFAULT_MSS_V4 };
+        // RFC 7323 section 2.2: windows are scaled only if both sides have offered it.
+        let theirs_scale = theirs.window_scale.filter(|_| settings.window_scaling);
+        Self {
+            send_mss: theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS),
+            send_scale: theirs_scale.unwrap_or_default(),
+            recv_scale: theirs_scale.map(|_| settings.window_scale()).unwrap_or_default(),
+            scaling: theirs_scale.is_some(),
+            sack: settings.sack && theirs.sack_permitted,
+            timestamps: settings.timestamps && theirs.timestamps.is_some(),
+        }
+    }
+
+    /// What stands before the peer's SYN is known: nothing.
+    pub(super) fn nothing(flow: &Flow) -> Self {
+        Self::new(&Settings::default(), &Options::default(), flow)
+    }
+
+    /// The options of the SYN-ACK that agrees to this: only what the peer has offered (RFC 7323
+    /// sections 2.2 and 3.2, RFC 2018 section 2).
+    fn syn_ack_options(&self, settings: &Settings, mss: u16, stamp: Timestamps) -> Options {
+        Options {
+            mss: Some(mss),
+            window_scale: self.scaling.then(|| settings.window_scale()),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps.then_some(stamp),
+            ..Options::default()
+        }
+    }
+}
+
+impl Settings {
+    /// The scale with which the largest receive buffer can be announced.
+    fn window_scale(&self) -> WindowScale {
+        WindowScale::for_window(self.max_recv_buffer)
+    }
+}
+
+/// The window that a SYN announces.
+pub(super) fn first_window(settings: &Settings) -> u32 {
+    settings.max_recv_buffer.min(UNSCALED)
+}
+
+/// A connection request that was answered and not yet acknowledged: SYN-RECEIVED after a passive
+/// open. It holds no buffers, so that a flood of SYNs costs little.
+#[derive(Debug)]
+pub(crate) struct HalfOpen {
+    flow: Flow,
+    iss: SeqNum,
+    irs: SeqNum,
+    agreed: Negotiated,
+    /// The window field of the SYN.
+    window: u16,
+    /// TS.Recent, if timestamps were agreed on.
+    ts_recent: u32,
+    ts_offset: u32,
+    /// When the SYN-ACK was last sent.
+    sent_at: Instant,
+    /// How often it has been sent again because nothing came.
+    retries: u8,
+    /// It has been sent more than once, for whatever reason.
+    resent: bool,
+    limit: ChallengeLimit,
+    /// Text that came with the SYN.
+    early_text: Option<Box<[u8]>>,
+}
+
+/// What a segment does to a half-open entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HalfOpenVerdict {
+    /// Nothing.
+    Ignore,
+    /// The SYN-ACK goes out again.
+    Resend,
+    /// A bare ACK is owed: the segment is not acceptable, or is a challenge.
+    Acknowledge,
+    /// The reset of RFC 9293 section 3.10.7.1 is owed.
+    Stray,
+    /// Back to LISTEN: the entry goes.
+    Forget,
+    /// It acknowledges our SYN: a connection can be made, and takes the segment in.
+    Establish,
+}
+
+impl HalfOpen {
+    /// A SYN arrived at a listener (RFC 9293 section 3.10.7.2, third step).
+    pub(crate) fn new(
+        now: Instant,
+        flow: Flow,
+        syn: &Segment<'_>,
+        iss: SeqNum,
+        ts_offset: u32,
+        settings: &Settings,
+    ) -> Self {
+        let most = MOST_EARLY_TEXT.min(first_window(settings) as usize);
+        let early = &syn.payload[..syn.payload.len().min(most)];
+        Self {
+            flow,
+            iss,
+            irs: syn.seq,
+            agreed: Negotiated::new(settings, &syn.options, &flow),
+            window: syn.window,
+            ts_recent: syn.options.timestamps.map_or(0, |ts| ts.value),
+            ts_offset,
+            sent_at: now,
+            retries: 0,
+            resent: false,
+            limit: ChallengeLimit::default(),
+            early_text: (!early.is_empty()).then(|| early.into()),
+        }
+    }
+
+    /// The four-tuple.
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The SYN-ACK.
+    pub(crate) fn syn_ack(&self, now: Instant, settings: &Settings, link: Link) -> Outgoing {
+        let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
+        Outgoing {
+            seq: self.iss,
+            ack: self.irs + 1,
+            flags: Flags::SYN | Flags::ACK,
+            window: settings_window(settings),
+            options: self.agreed.syn_ack_options(settings, link.mss(&self.flow), stamp),
+            ..Outgoing::default()
+        }
+    }
+
+    /// A bare ACK.
+    pub(crate) fn bare_ack(&self, now: Instant, settings: &Settings) -> Outgoing {
+        let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
+        let scale = self.agreed.recv_scale;
+        Outgoing {
+            seq: self.iss + 1,
+            ack: self.irs + 1,
+            flags: Flags::ACK,
+            window: scale.compress(first_window(settings)),
+            options: Options {
+                timestamps: self.agreed.timestamps.then_some(stamp),
+                ..Options::default()
+            },
+            ..Outgoing::default()
+        }
+    }
+
+    /// The SYN-ACK has gone unanswered. Answers false when it has been sent often enough.
+    pub(crate) fn on_timeout(&mut self, now: Instant, settings: &Settings) -> bool {
+        if self.retries >= settings.syn_ack_retries {
+            return false;
+        }
+        self.retries += 1;
+        self.on_resent(now);
+        true
+    }
+
+    /// The SYN-ACK goes out again.
+    pub(crate) fn on_resent(&mut self, now: Instant) {
+        self.resent = true;
+        self.sent_at = now;
+    }
+
+    /// When the SYN-ACK now in the network counts as unanswered (RFC 6298 section 5.5).
+    pub(crate) fn due(&self) -> Instant {
+        self.sent_at + Duration::from_secs(1 << self.retries.min(6))
+    }
+
+    /// SEGMENT ARRIVES in SYN-RECEIVED after a passive open (RFC 9293 section 3.10.7.4).
+    pub(crate) fn on_segment(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        settings: &Settings,
+    ) -> HalfOpenVerdict {
+        let verdict = self.judge(segment, settings);
+        // RFC 5961 section 7: as in the synchronized states.
+        let limited = match verdict {
+            HalfOpenVerdict::Acknowledge => segment.is_empty() || segment.has(Flags::SYN),
+            HalfOpenVerdict::Resend => true,
+            _ => false,
+        };
+        if limited && !self.limit.allow(now) { HalfOpenVerdict::Ignore } else { verdict }
+    }
+
+    fn judge(&self, segment: &Segment<'_>, settings: &Settings) -> HalfOpenVerdict {
+        let rcv_nxt = self.irs + 1;
+        if segment.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN
+            && segment.seq == self.irs
+        {
+            // The peer has not seen our SYN-ACK. The RFC's bare ACK would not help it; Linux
+            // repeats the SYN-ACK.
+            return HalfOpenVerdict::Resend;
+        }
+        // First: PAWS, then the sequence number.
+        let old = self.agreed.timestamps
+            && segment
+                .options
+                .timestamps
+                .is_some_and(|ts| super::timestamps::is_before(ts.value, self.ts_recent));
+        let acceptance = acceptance(segment.range(), rcv_nxt, first_window(settings));
+        let reset = segment.has(Flags::RST);
+        if (old && !reset) || acceptance == Acceptance::Outside {
+            return if reset { HalfOpenVerdict::Ignore } else { HalfOpenVerdict::Acknowledge };
+        }
+        if reset {
+            // RFC 5961 section 3.2: only an exact match counts.
+            let exact = segment.seq == rcv_nxt;
+            return if exact { HalfOpenVerdict::Forget } else { HalfOpenVerdict::Acknowledge };
+        }
+        if segment.has(Flags::SYN) {
+            // "If the connection was initiated with a passive OPEN, then return this connection
+            // to the LISTEN state and return."
+            return HalfOpenVerdict::Forget;
+        }
+        if !segment.has(Flags::ACK) {
+            return HalfOpenVerdict::Ignore;
+        }
+        if segment.ack == self.iss + 1 {
+            HalfOpenVerdict::Establish
+        } else {
+            HalfOpenVerdict::Stray
+        }
+    }
+}
+
+/// The window field of a SYN or SYN-ACK.
+fn settings_window(settings: &Settings) -> u16 {
+    WindowScale::default().compress(first_window(settings))
+}
+
+impl Connection {
+    /// Active OPEN (RFC 9293 section 3.10.1): SYN-SENT, with the SYN owed.
+    pub(crate) fn connect(
+        now: Instant,
+        flow: Flow,
+        iss: SeqNum,
+        ts_offset: u32,
+        settings: Arc<Settings>,
+        link: Link,
+    ) -> Self {
+        let agreed = Negotiated::nothing(&flow);
+        let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
+        connection.state = State::SynSent;
+        connection.syn_owed = true;
+        connection
+    }
+
+    /// SYN-RECEIVED with buffers: the ACK of our SYN is here and is about to be taken in.
+    pub(crate) fn accept(
+        now: Instant,
+        half_open: &HalfOpen,
+        settings: Arc<Settings>,
+        link: Link,
+    ) -> Self {
+        let HalfOpen { flow, iss, irs, agreed, window, ts_recent, ts_offset, .. } = *half_open;
+        let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
+        connection.state = State::SynReceived;
+        connection.on_sent_syn(half_open.sent_at);
+        if half_open.resent {
+            connection.flight.mark_first_retransmitted();
+        }
+        connection.on_peer_syn(now, irs, u32::from(window), ts_recent);
+        connection
+    }
+
+    /// Takes in the text that came with the SYN, once established.
+    pub(crate) fn accept_early_text(&mut self, now: Instant, half_open: &HalfOpen) {
+        if let Some(text) = &half_open.early_text {
+            self.take_text(now, half_open.irs + 1, text, 1);
+            self.take_fin();
+        }
+    }
+
+    /// Our SYN has left.
+    pub(super) fn on_sent_syn(&mut self, now: Instant) {
+        self.snd.nxt = self.snd.iss + 1;
+        self.flight.on_sent(crate::wire::SeqRange::new(self.snd.iss, 1), now);
+    }
+
+    /// The peer's SYN is known.
+    fn on_peer_syn(&mut self, now: Instant, irs: SeqNum, window: u32, ts_recent: u32) {
+        self.rcv.irs = irs;
+        self.rcv.nxt = irs + 1;
+        self.rcv.edge = self.rcv.nxt + first_window(&self.settings);
+        self.set_window(irs, self.snd.una, window);
+        if self.negotiated.timestamps {
+            let state = TimestampState::new(self.ts_offset, ts_recent, self.rcv.nxt, now);
+            self.timestamps = Some(state);
+        }
+    }
+
+    /// The options of our SYN or SYN-ACK.
+    pub(super) fn syn_options(&self, now: Instant) -> Options {
+        let mss = self.link.mss(&self.flow);
+        let value = clock(now, self.ts_offset);
+        if self.state == State::SynReceived {
+            let echo = self.timestamps.map_or(0, |state| state.recent());
+            return self.negotiated.syn_ack_options(
+                &self.settings,
+                mss,
+                Timestamps { value, echo },
+            );
+        }
+        Options {
+            mss: Some(mss),
+            window_scale: self.settings.window_scaling.then(|| self.settings.window_scale()),
+            sack_permitted: self.settings.sack,
+            timestamps: self.settings.timestamps.then_some(Timestamps { value, echo: 0 }),
+            ..Options::default()
+        }
+    }
+
+    /// SEGMENT ARRIVES in SYN-SENT (RFC 9293 section 3.10.7.3).
+    pub(super) fn on_segment_in_syn_sent<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'f>,
+    ) -> Arrival<'f> {
+        // First: the ACK.
+        let acked = segment.has(Flags::ACK);
+        if acked && segment.ack != self.snd.iss + 1 {
+            // "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset"
+            return if segment.has(Flags::RST) { Arrival::NOTHING } else { Arrival::STRAY };
+        }
+        if acked && self.snd.nxt == self.snd.iss {
+            // Our SYN has not even left.
+            return Arrival::STRAY;
+        }
+        // Second: the reset. RFC 5961 section 3.2: the ACK field must acknowledge our SYN.
+        if segment.has(Flags::RST) {
+            if acked {
+                self.end(CloseReason::Refused);
+            }
+            return Arrival::NOTHING;
+        }
+        // Third, security, is obsolete. Fourth: the SYN.
+        if !segment.has(Flags::SYN) {
+            return Arrival::NOTHING;
+        }
+        self.negotiated = Negotiated::new(&self.settings, &segment.options, &self.flow);
+        let ts_recent = segment.options.timestamps.map_or(0, |ts| ts.value);
+        self.on_peer_syn(now, segment.seq, u32::from(segment.window), ts_recent);
+        self.update_mss();
+        if acked {
+            self.acknowledge(now, segment);
+            self.become_established(now);
+            self.events |= Events::ESTABLISHED;
+            self.ack.at_once();
+        } else {
+            // Simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment". It repeats our SYN.
+            self.go_to(State::SynReceived);
+            self.syn_owed = true;
+        }
+        // "Continue processing at the sixth step": the text and FIN behind the SYN.
+        let rest = Segment { seq: segment.seq + 1, flags: segment.flags - Flags::SYN, ..*segment };
+        self.check_urgent(&rest);
+        // Not handed out: the application is told first that the connection is established.
+        self.take_text_and_fin(now, &rest, false)
+    }
+
+    /// Our SYN is acknowledged: ESTABLISHED.
+    pub(super) fn become_established(&mut self, now: Instant) {
+        self.go_to(State::Established);
+        if self.recv_buffer.readable() > 0 {
+            self.events |= Events::READABLE;
+        }
+        self.start_keep_alive(now);
+        if self.shut {
+            self.queue_fin();
+        }
+    }
+}

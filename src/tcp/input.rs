@@ -1,0 +1,431 @@
+//! SEGMENT ARRIVES in the synchronized states and SYN-RECEIVED, in the RFC's order of steps
+//! (RFC 9293 section 3.10.7.4).
+
+use core::ops::ControlFlow::{self, Break, Continue};
+
+use super::{CloseReason, Connection, Events, State, Timer};
+use crate::time::Instant;
+use crate::wire::{Flags, Segment, SeqNum, SeqRange};
+
+/// What a segment brought that the connection itself cannot deal with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrival<'f> {
+    /// In-order text that nothing unread lies before; RCV.NXT has moved past it.
+    pub(crate) text: Option<&'f [u8]>,
+    /// The segment is answered as if there were no connection: with the reset of section 3.10.7.1.
+    pub(crate) stray: bool,
+}
+
+impl Arrival<'_> {
+    pub(super) const NOTHING: Self = Self { text: None, stray: false };
+    pub(super) const STRAY: Self = Self { text: None, stray: true };
+}
+
+/// Where a segment lies in respect of the receive window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acceptance {
+    /// Part of it is in the window (or it is empty and starts there).
+    Inside,
+    /// It starts at RCV.NXT and the window is closed: its text is not, but its ACK, URG and RST
+    /// are taken in ("special allowance should be made", MUST-66).
+    ClosedWindow,
+    /// It is old, or beyond the window.
+    Outside,
+}
+
+/// The table of RFC 9293 section 3.10.7.4, first step.
+///
+/// ```text
+///   Length  Window   Test
+///     0       0      SEG.SEQ = RCV.NXT
+///     0      >0      RCV.NXT =< SEG.SEQ < RCV.NXT+RCV.WND
+///    >0       0      not acceptable
+///    >0      >0      the first or the last of it is in the window
+/// ```
+pub(super) fn acceptance(segment: SeqRange, rcv_nxt: SeqNum, rcv_wnd: u32) -> Acceptance {
+    let window = SeqRange::new(rcv_nxt, rcv_wnd);
+    let inside = match (segment.len(), rcv_wnd) {
+        (0, 0) => segment.start == rcv_nxt,
+        // The RFC has "<" where Linux has "<=": the ACKs of a sender that has filled our window
+        // start at its right edge, and would all be lost with the "<".
+        (0, _) => window.contains(segment.start) || segment.start == window.end,
+        (_, 0) => {
+            let starts_here = segment.start == rcv_nxt;
+            return if starts_here { Acceptance::ClosedWindow } else { Acceptance::Outside };
+        }
+        // A segment that covers the whole window has neither end inside it; taking both ends
+        // against the window as ranges that overlap catches that too.
+        _ => segment.start.is_before(window.end) && segment.end.is_after(window.start),
+    };
+    if inside { Acceptance::Inside } else { Acceptance::Outside }
+}
+
+impl Connection {
+    /// SEGMENT ARRIVES. With `hand_out`, in-order text that nothing unread lies before comes back
+    /// instead of going into the receive buffer.
+    pub(crate) fn on_segment<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> Arrival<'f> {
+        log::trace!("{:?} {}: {segment}", self.flow, self.state);
+        match self.state {
+            State::Closed | State::Listen | State::TimeWait => Arrival::STRAY,
+            State::SynSent => self.on_segment_in_syn_sent(now, segment),
+            _ => match self.walk_steps(now, segment, hand_out) {
+                Break(arrival) | Continue(arrival) => arrival,
+            },
+        }
+    }
+
+    /// The eight steps. Each either lets the segment pass or ends its way.
+    fn walk_steps<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> ControlFlow<Arrival<'f>, Arrival<'f>> {
+        let crossed;
+        let segment = if self.state == State::SynReceived {
+            crossed = self.without_crossed_syn(segment);
+            &crossed
+        } else {
+            segment
+        };
+        self.check_timestamps(now, segment)?;
+        self.check_sequence(now, segment)?;
+        self.check_reset(now, segment)?;
+        // Third step: security and compartment are not supported (RFC 9293 section 3.1).
+        self.check_syn(now, segment)?;
+        self.check_ack(now, segment)?;
+        self.check_urgent(segment);
+        Continue(self.take_text_and_fin(now, segment, hand_out))
+    }
+
+    /// In a simultaneous open both sides answer a SYN with a SYN,ACK that repeats their own
+    /// (RFC 9293 figure 7). It starts before RCV.NXT, yet its ACK must count.
+    fn without_crossed_syn<'f>(&self, segment: &Segment<'f>) -> Segment<'f> {
+        let crossed = segment.has(Flags::SYN | Flags::ACK)
+            && !segment.has(Flags::RST)
+            && segment.seq == self.rcv.irs
+            && segment.ack == self.snd.nxt;
+        if !crossed {
+            return *segment;
+        }
+        // The window of a SYN is not scaled; from here on it would be.
+        let window = self.negotiated.send_scale.compress(u32::from(segment.window));
+        Segment { seq: segment.seq + 1, flags: segment.flags - Flags::SYN, window, ..*segment }
+    }
+
+    /// PAWS, ahead of the first step (RFC 7323 section 5.3, R1).
+    fn check_timestamps<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+    ) -> ControlFlow<Arrival<'f>> {
+        let Some(state) = &mut self.timestamps else {
+            return Continue(());
+        };
+        // RFC 7323 section 3.2 would have a segment without the option dropped silently. Linux
+        // takes it: some middleboxes and old stacks leave the option out, and the connection
+        // would never get anywhere.
+        let Some(ts) = segment.options.timestamps else {
+            return Continue(());
+        };
+        if state.is_old(ts, now) && !segment.has(Flags::RST) {
+            self.on_unacceptable(now, segment);
+            return Break(Arrival::NOTHING);
+        }
+        Continue(())
+    }
+
+    /// First step: the sequence number.
+    fn check_sequence<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+    ) -> ControlFlow<Arrival<'f>> {
+        let window = self.rcv.nxt.len_to(self.rcv.edge);
+        if acceptance(segment.range(), self.rcv.nxt, window) == Acceptance::Outside {
+            if !segment.has(Flags::RST) {
+                self.on_unacceptable(now, segment);
+            }
+            return Break(Arrival::NOTHING);
+        }
+        Continue(())
+    }
+
+    /// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply". One
+    /// without text or FIN may be an answer to such an acknowledgment, so those are limited as
+    /// challenges are (RFC 5961 section 7), as Linux does.
+    fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
+        if segment.is_empty() || segment.has(Flags::SYN) {
+            self.ack.challenge(now);
+        } else {
+            self.ack.at_once();
+        }
+    }
+
+    /// Second step: the RST bit (RFC 5961 section 3.2).
+    fn check_reset<'f>(&mut self, now: Instant, segment: &Segment<'_>) -> ControlFlow<Arrival<'f>> {
+        if !segment.has(Flags::RST) {
+            return Continue(());
+        }
+        if segment.seq == self.rcv.nxt {
+            self.end(match self.state {
+                State::SynReceived => CloseReason::Refused,
+                // Both have closed, and all that was sent has arrived: nothing is lost by it.
+                State::Closing | State::LastAck if self.send_buffer.len() == 0 => {
+                    CloseReason::Finished
+                }
+                _ => CloseReason::Reset,
+            });
+        } else {
+            self.ack.challenge(now);
+        }
+        Break(Arrival::NOTHING)
+    }
+
+    /// Fourth step: the SYN bit (RFC 5961 section 4.2): in any synchronized state a challenge,
+    /// whatever the sequence number. A peer that has restarted answers it with a reset.
+    fn check_syn<'f>(&mut self, now: Instant, segment: &Segment<'_>) -> ControlFlow<Arrival<'f>> {
+        if segment.has(Flags::SYN) {
+            self.ack.challenge(now);
+            return Break(Arrival::NOTHING);
+        }
+        Continue(())
+    }
+
+    /// Fifth step: the ACK field.
+    fn check_ack<'f>(&mut self, now: Instant, segment: &Segment<'_>) -> ControlFlow<Arrival<'f>> {
+        if !segment.has(Flags::ACK) {
+            return Break(Arrival::NOTHING);
+        }
+        if self.state == State::SynReceived {
+            if segment.ack != self.snd.nxt || self.snd.nxt == self.snd.iss {
+                return Break(Arrival::STRAY);
+            }
+            self.syn_owed = false;
+            self.become_established(now);
+            self.events |= Events::ESTABLISHED;
+        }
+        // RFC 5961 section 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; anything else is
+        // discarded and challenged.
+        let oldest = self.snd.una - self.snd.max_wnd;
+        if segment.ack.is_after(self.snd.nxt) || segment.ack.is_before(oldest) {
+            self.ack.challenge(now);
+            return Break(Arrival::NOTHING);
+        }
+        self.acknowledge(now, segment);
+        if self.snd.fin.is_some_and(|fin| self.snd.una.is_after(fin)) {
+            self.on_fin_acknowledged(now);
+        }
+        if self.state == State::Closed {
+            return Break(Arrival::NOTHING);
+        }
+        // Only now: a blind attacker's segment has got no further than the check of its ACK, and
+        // must not move TS.Recent (RFC 7323 section 4.3, step 2) nor count as a sign of life.
+        if let (Some(state), Some(ts)) = (&mut self.timestamps, segment.options.timestamps) {
+            state.on_segment(ts, segment.seq, now);
+        }
+        self.last_heard = now;
+        self.unanswered = 0;
+        Continue(())
+    }
+
+    /// Everything we sent has arrived, the FIN too.
+    fn on_fin_acknowledged(&mut self, now: Instant) {
+        match self.state {
+            State::FinWait1 => {
+                self.go_to(State::FinWait2);
+                if self.orphan {
+                    self.start_fin_wait_2(now);
+                }
+            }
+            State::Closing => self.enter_time_wait(),
+            State::LastAck => self.end(CloseReason::Finished),
+            _ => {}
+        }
+    }
+
+    /// Sixth step: the URG bit (section 3.8.5): the mark is reported, the bytes stay in line.
+    pub(super) fn check_urgent(&mut self, segment: &Segment<'_>) {
+        if !segment.has(Flags::URG) || self.state.peer_has_closed() {
+            return;
+        }
+        // RFC 6093 section 3.1 and RFC 9293: the pointer names the octet after the urgent data.
+        let up = segment.seq + u32::from(segment.urgent);
+        let newer = self.rcv.up.is_none_or(|old| up.is_after(old));
+        if newer && up.is_after(self.rcv.nxt) {
+            self.rcv.up = Some(up);
+            self.events |= Events::URGENT;
+        }
+    }
+
+    /// Forgets an urgent mark that the application has read past; it would come back in 2 GiB.
+    pub(super) fn pass_urgent_mark(&mut self) {
+        if self.rcv.up.is_some() && self.urgent_mark().is_none() {
+            self.rcv.up = None;
+        }
+    }
+
+    /// Seventh and eighth step: the text and the FIN.
+    pub(super) fn take_text_and_fin<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> Arrival<'f> {
+        let text = self.trim(segment);
+        if self.state.peer_has_closed() {
+            // "This should not occur, since a FIN has been received": what is still sent is old.
+            if !segment.is_empty() {
+                self.ack.at_once();
+            }
+            return Arrival::NOTHING;
+        }
+        let end = segment.seq + segment.payload.len() as u32;
+        if self.orphan && self.state.is_synchronized() && end.is_after(self.rcv.nxt) {
+            // Section 3.6.1 (SHLD-3): nobody will read it, and the peer should know.
+            self.end(CloseReason::Aborted);
+            return Arrival::STRAY;
+        }
+        let mut arrival = Arrival::NOTHING;
+        if let Some((seq, text)) = text {
+            let segments = segment.segments();
+            let straight = hand_out && seq == self.rcv.nxt && self.recv_buffer.is_empty();
+            if straight {
+                let len = text.len() as u32;
+                self.advance_over_text(now, len, len, segments);
+                self.recv_buffer.on_taken(text.len());
+                self.pass_urgent_mark();
+                arrival.text = Some(text);
+            } else {
+                self.take_text(now, seq, text, segments);
+            }
+        } else if !segment.payload.is_empty() {
+            // Nothing of it was new, or the window is closed: say where we stand.
+            self.ack.at_once();
+        }
+        self.check_fin(segment, end);
+        arrival
+    }
+
+    /// What of the segment's text lies in the window, and where it starts.
+    fn trim<'f>(&self, segment: &Segment<'f>) -> Option<(SeqNum, &'f [u8])> {
+        let start = segment.seq.later(self.rcv.nxt);
+        let end = (segment.seq + segment.payload.len() as u32).earlier(self.rcv.edge);
+        let before = segment.seq.len_to(start) as usize;
+        let text = segment.payload.get(before..before + start.len_to(end) as usize)?;
+        (!text.is_empty()).then_some((start, text))
+    }
+
+    /// Puts text into the receive buffer; what lies before RCV.NXT is left out.
+    pub(super) fn take_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], segments: u32) {
+        let known = seq.len_to(self.rcv.nxt) as usize;
+        let Some(text) = text.get(known..).filter(|text| !text.is_empty()) else {
+            return;
+        };
+        let had_hole = self.recv_buffer.has_hole();
+        let advanced = self.recv_buffer.insert(self.rcv.nxt, seq.later(self.rcv.nxt), text);
+        if advanced > 0 {
+            self.advance_over_text(now, advanced, text.len() as u32, segments);
+            if self.state.is_synchronized() {
+                self.events |= Events::READABLE;
+            }
+        }
+        if had_hole || advanced == 0 {
+            // RFC 5681 section 4.2: "an immediate duplicate ACK when an out-of-order segment
+            // arrives", and at once when a segment fills a gap.
+            self.ack.at_once();
+        }
+    }
+
+    /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in `segments`
+    /// segments.
+    fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, segments: u32) {
+        self.rcv.nxt += advanced;
+        self.bytes_received += u64::from(advanced);
+        if self.ack.on_text(advanced, len, segments) {
+            self.timers.start(Timer::DelayedAck, now + self.settings.delayed_ack);
+        }
+    }
+
+    /// Eighth step: the FIN bit. One beyond a hole is remembered until the hole is filled.
+    fn check_fin(&mut self, segment: &Segment<'_>, fin: SeqNum) {
+        if segment.has(Flags::FIN) && fin.is_at_or_before(self.rcv.edge) {
+            self.rcv.fin = Some(fin);
+            if fin != self.rcv.nxt {
+                self.ack.at_once();
+            }
+        }
+        self.take_fin();
+    }
+
+    /// Moves over the peer's FIN if all text before it is here.
+    pub(super) fn take_fin(&mut self) {
+        if self.rcv.fin != Some(self.rcv.nxt) || !self.state.is_synchronized() {
+            return;
+        }
+        self.rcv.nxt += 1;
+        self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
+        self.recv_buffer.forget_islands();
+        self.ack.at_once();
+        self.events |= Events::PEER_CLOSED;
+        match self.state {
+            State::Established => self.go_to(State::CloseWait),
+            // Our FIN is not acknowledged, or the fifth step would have left FIN-WAIT-1.
+            State::FinWait1 => self.go_to(State::Closing),
+            State::FinWait2 => self.enter_time_wait(),
+            _ => {}
+        }
+        if self.shut && self.state == State::CloseWait {
+            self.queue_fin();
+        }
+    }
+
+    fn enter_time_wait(&mut self) {
+        self.go_to(State::TimeWait);
+        self.close_reason = Some(CloseReason::Finished);
+        // "turn off the other timers"
+        self.timers.stop_all();
+        self.events |= Events::CLOSED;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Acceptance::{ClosedWindow, Inside, Outside};
+
+    /// The four rows of the table, also with a window that wraps.
+    #[test]
+    fn the_acceptability_table() {
+        for start in [SeqNum(1_000), SeqNum(u32::MAX - 49)] {
+            let case = |offset: i32, len: u32, window: u32| {
+                let seq = SeqNum(start.0.wrapping_add_signed(offset));
+                acceptance(SeqRange::new(seq, len), start, window)
+            };
+            assert_eq!(case(0, 0, 0), Inside);
+            assert_eq!(case(1, 0, 0), Outside);
+            assert_eq!(case(-1, 0, 0), Outside);
+
+            assert_eq!(case(0, 0, 100), Inside);
+            assert_eq!(case(99, 0, 100), Inside);
+            assert_eq!(case(100, 0, 100), Inside, "as Linux, and unlike the RFC's letter");
+            assert_eq!(case(101, 0, 100), Outside);
+            assert_eq!(case(-1, 0, 100), Outside);
+
+            assert_eq!(case(0, 1, 0), ClosedWindow);
+            assert_eq!(case(1, 1, 0), Outside);
+
+            assert_eq!(case(0, 1, 100), Inside);
+            assert_eq!(case(99, 10, 100), Inside);
+            assert_eq!(case(100, 1, 100), Outside);
+            assert_eq!(case(-10, 10, 100), Outside, "it ends just before the window");
+            assert_eq!(case(-10, 11, 100), Inside);
+            assert_eq!(case(-10, 200, 100), Inside, "it covers the window");
+        }
+    }
+}

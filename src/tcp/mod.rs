@@ -1,0 +1,608 @@
+//! One connection: the TCB (RFC 9293 section 3.3.1) and all that happens to it.
+//!
+//! `Connection` has four kinds of methods. *Getters* look. *`on_*`* bring facts: a segment, a
+//! timeout, news from ICMP. *Verbs* are what an application asks for: `read`, `write`, `shutdown`,
+//! `close`. *`poll_*`* give answers: `poll_transmit` builds the segments that are owed, one a call,
+//! until it gives `None`; `poll_timeout` says when `on_timeout` is due (calling it early is
+//! harmless); `take_events` tells what the application may want to know.
+//!
+//! Nothing but `poll_transmit` builds a segment: the rest records what is owed. So every segment
+//! carries the right ACK, window, timestamps and SACK blocks.
+//!
+//! Each mechanism owns its state in a file of its own, takes values and returns values; the
+//! connection mediates between them.
+
+mod ack;
+mod acknowledge;
+mod challenge;
+pub mod congestion;
+mod error;
+mod expiry;
+mod flight;
+mod handshake;
+mod input;
+mod output;
+mod recovery;
+mod recv_buffer;
+mod ring;
+mod rto;
+mod send_buffer;
+mod settings;
+mod state;
+mod timers;
+pub(crate) mod timestamps;
+
+use std::sync::Arc;
+
+pub(crate) use challenge::ChallengeLimit;
+pub use error::{CloseReason, ReadError, Unreachable, WriteError};
+pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
+pub(crate) use output::{Outgoing, Text};
+pub use settings::{KeepAlive, Settings};
+pub use state::State;
+
+use crate::time::{Duration, Instant};
+use crate::wire::{Flow, SeqNum};
+use ack::AckDebt;
+use congestion::Active;
+use flight::Flight;
+use handshake::Negotiated;
+use output::Probe;
+use recovery::Recovery;
+use recv_buffer::RecvBuffer;
+use rto::Rto;
+use send_buffer::SendBuffer;
+use timers::{Timer, TimerTable};
+use timestamps::TimestampState;
+
+bitflags::bitflags! {
+    /// What has happened since the application was last told.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub(crate) struct Events: u8 {
+        const ESTABLISHED = 1;
+        const READABLE = 2;
+        const WRITABLE = 4;
+        const PEER_CLOSED = 8;
+        const URGENT = 16;
+        const CLOSED = 32;
+    }
+}
+
+/// What a connection runs over, in bytes of the largest IP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// What our own interface carries.
+    pub(crate) mtu: usize,
+    /// What the path to the peer is known to carry; at most `mtu`.
+    pub(crate) path_mtu: usize,
+}
+
+impl Link {
+    /// The MSS that we announce: what our interface can receive, TCP options included
+    /// (RFC 9293 section 3.7.1, MUST-67).
+    fn mss(&self, flow: &Flow) -> u16 {
+        mss_for(self.mtu, flow)
+    }
+}
+
+/// What a path MTU leaves for a segment without options.
+fn mss_for(mtu: usize, flow: &Flow) -> u16 {
+    u16::try_from(mtu.saturating_sub(flow.ip_header_len() + 20)).unwrap_or(u16::MAX)
+}
+
+/// The send sequence variables (RFC 9293 section 3.3.1, figure 3).
+///
+/// ```text
+///            1         2          3          4
+///       ----------|----------|----------|----------
+///              SND.UNA    SND.NXT    SND.UNA
+///                                   +SND.WND
+///
+///   1 acknowledged   2 in the network   3 may be sent   4 may not
+/// ```
+#[derive(Clone, Copy, Debug)]
+struct SendSequence {
+    iss: SeqNum,
+    /// Our SYN is acknowledged.
+    syn_acked: bool,
+    una: SeqNum,
+    nxt: SeqNum,
+    wnd: u32,
+    /// SEG.SEQ and SEG.ACK of the last window update.
+    wl1: SeqNum,
+    wl2: SeqNum,
+    /// The largest window the peer has offered (RFC 9293 section 3.8.6.2.1).
+    max_wnd: u32,
+    /// SND.UP: the end of the urgent data.
+    up: Option<SeqNum>,
+    /// The end of the last segment that was sent though not full-sized (Minshall).
+    small: SeqNum,
+    /// The sequence number of our FIN, once sent.
+    fin: Option<SeqNum>,
+}
+
+/// The receive sequence variables (RFC 9293 section 3.3.1, figure 4).
+///
+/// ```text
+///            1          2          3
+///       ----------|----------|----------
+///              RCV.NXT     edge
+///
+///   1 received and acknowledged   2 the window: edge = RCV.NXT + RCV.WND   3 not yet offered
+/// ```
+#[derive(Clone, Copy, Debug)]
+struct ReceiveSequence {
+    irs: SeqNum,
+    nxt: SeqNum,
+    /// The right edge of the window, as announced. It never moves left (RFC 9293 section 3.8.6,
+    /// SHLD-14).
+    edge: SeqNum,
+    /// RCV.UP: the end of the urgent data.
+    up: Option<SeqNum>,
+    /// The sequence number of the peer's FIN, once seen, also beyond a hole.
+    fin: Option<SeqNum>,
+}
+
+/// A connection, from SYN-SENT or the acknowledged SYN-ACK on. Once the application has what it
+/// wanted and the protocol is done the stack drops it; TIME-WAIT lives on as a compact record.
+pub(crate) struct Connection {
+    state: State,
+    snd: SendSequence,
+    rcv: ReceiveSequence,
+    negotiated: Negotiated,
+    /// Bytes that a segment may carry, TCP options included: what the peer can receive and the
+    /// path can carry.
+    mss: u32,
+    flight: Flight,
+    send_buffer: SendBuffer,
+    recv_buffer: RecvBuffer,
+    ack: AckDebt,
+    timers: TimerTable,
+    timestamps: Option<TimestampState>,
+    congestion: Active,
+    recovery: Recovery,
+    rto: Rto,
+    events: Events,
+
+    /// A SYN, or in SYN-RECEIVED a SYN-ACK, must be sent (again).
+    syn_owed: bool,
+    /// The application has closed its side: a FIN follows the last text.
+    shut: bool,
+    /// The application has given the connection back.
+    orphan: bool,
+    /// The last write did not fit: tell when there is room.
+    wants_room: bool,
+    /// The congestion window is what held the sender back last.
+    cwnd_limited: bool,
+    /// The silly-window override timer ran out: send what fits.
+    override_small_window: bool,
+    /// A reset must be sent: the last thing that is.
+    reset_owed: bool,
+    /// A probe must be sent.
+    probe_owed: Option<Probe>,
+    /// Retransmissions since the peer last acknowledged something new.
+    retries: u8,
+    /// Probes of a closed window, or keep-alives, since the peer last answered.
+    unanswered: u8,
+    /// How often the persist timer has been doubled.
+    persist_backoff: u8,
+
+    flow: Flow,
+    link: Link,
+    ts_offset: u32,
+    settings: Arc<Settings>,
+    close_reason: Option<CloseReason>,
+    opened_at: Instant,
+    /// When the last segment of the peer arrived.
+    last_heard: Instant,
+    /// When we last sent text.
+    last_sent: Instant,
+    bytes_received: u64,
+    bytes_acked: u64,
+    retransmissions: u64,
+}
+
+impl Connection {
+    fn new(
+        now: Instant,
+        flow: Flow,
+        iss: SeqNum,
+        ts_offset: u32,
+        negotiated: Negotiated,
+        settings: Arc<Settings>,
+        link: Link,
+    ) -> Self {
+        let mss = u32::from(negotiated.send_mss.min(mss_for(link.path_mtu, &flow)));
+        let zero = SeqNum(0);
+        let options_len = if negotiated.timestamps { 12 } else { 0 };
+        Self {
+            state: State::Closed,
+            snd: SendSequence {
+                iss,
+                syn_acked: false,
+                una: iss,
+                nxt: iss,
+                wnd: 0,
+                wl1: zero,
+                wl2: zero,
+                max_wnd: 0,
+                up: None,
+                small: iss,
+                fin: None,
+            },
+            rcv: ReceiveSequence { irs: zero, nxt: zero, edge: zero, up: None, fin: None },
+            negotiated,
+            mss,
+            flight: Flight::default(),
+            send_buffer: SendBuffer::default(),
+            recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
+            ack: AckDebt::default(),
+            timers: TimerTable::default(),
+            timestamps: None,
+            congestion: Active::new(settings.congestion, mss - options_len),
+            recovery: Recovery::new(iss),
+            rto: Rto::default(),
+            events: Events::empty(),
+            syn_owed: false,
+            shut: false,
+            orphan: false,
+            wants_room: false,
+            cwnd_limited: false,
+            override_small_window: false,
+            reset_owed: false,
+            probe_owed: None,
+            retries: 0,
+            unanswered: 0,
+            persist_backoff: 0,
+            flow,
+            link,
+            ts_offset,
+            settings,
+            close_reason: None,
+            opened_at: now,
+            last_heard: now,
+            last_sent: now,
+            bytes_received: 0,
+            bytes_acked: 0,
+            retransmissions: 0,
+        }
+    }
+
+    // --- Getters ---
+
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
+    }
+
+    /// Whether the handshake was ever completed.
+    pub(crate) fn was_established(&self) -> bool {
+        self.snd.syn_acked
+    }
+
+    /// What the path to the peer is held to carry.
+    pub(crate) fn path_mtu(&self) -> usize {
+        self.link.path_mtu
+    }
+
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.orphan
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        self.rto.srtt()
+    }
+
+    pub(crate) fn rto(&self) -> Duration {
+        self.rto.current()
+    }
+
+    pub(crate) fn cwnd(&self) -> u32 {
+        self.congestion.get().cwnd()
+    }
+
+    pub(crate) fn ssthresh(&self) -> u32 {
+        self.congestion.get().ssthresh()
+    }
+
+    /// Bytes of text in a full-sized segment: Eff.snd.MSS (RFC 9293 section 3.7.1).
+    pub(crate) fn effective_mss(&self) -> u32 {
+        self.mss - if self.negotiated.timestamps { 12 } else { 0 }
+    }
+
+    pub(crate) fn opened_at(&self) -> Instant {
+        self.opened_at
+    }
+
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.bytes_received
+    }
+
+    pub(crate) fn bytes_acked(&self) -> u64 {
+        self.bytes_acked
+    }
+
+    pub(crate) fn retransmissions(&self) -> u64 {
+        self.retransmissions
+    }
+
+    /// Bytes that a read would give.
+    pub(crate) fn readable(&self) -> usize {
+        self.recv_buffer.readable()
+    }
+
+    /// Bytes that a write would take.
+    pub(crate) fn writable(&self) -> usize {
+        if self.shut || self.close_reason.is_some() || !self.state.accepts_writes() {
+            return 0;
+        }
+        self.send_limit().saturating_sub(self.send_buffer.len())
+    }
+
+    /// Bytes between the urgent mark and the first unread byte (RFC 9293 section 3.8.5, MUST-33):
+    /// `None` when nothing urgent is to come.
+    pub(crate) fn urgent_mark(&self) -> Option<u32> {
+        let first_unread = self.first_unread();
+        self.rcv.up.filter(|up| up.is_after(first_unread)).map(|up| first_unread.len_to(up))
+    }
+
+    /// The sequence number of the byte that a read gives next.
+    fn first_unread(&self) -> SeqNum {
+        // RCV.NXT lies behind the FIN, which is no byte to read.
+        let fin = u32::from(self.state.peer_has_closed());
+        self.rcv.nxt - fin - self.recv_buffer.readable() as u32
+    }
+
+    /// Bytes of memory taken by buffers and records, the connection itself included.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>()
+            + self.send_buffer.memory()
+            + self.recv_buffer.memory()
+            + self.flight.memory()
+    }
+
+    /// RCV.NXT, SND.NXT, the window and the timestamps: what TIME-WAIT has to remember.
+    pub(crate) fn remains(&self) -> Remains {
+        Remains {
+            flow: self.flow,
+            snd_nxt: self.snd.nxt,
+            rcv_nxt: self.rcv.nxt,
+            recv_window: self.rcv.nxt.len_to(self.rcv.edge),
+            recv_scale: self.negotiated.recv_scale,
+            ts_recent: self.timestamps.map(|state| state.recent()),
+        }
+    }
+
+    /// Whether an ACK is owed at this moment: what a TIME-WAIT record takes over.
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.ack.is_due() || self.ack.is_delayed()
+    }
+
+    /// Whether something is owed before the next packet is read.
+    pub(crate) fn owes_now(&self) -> bool {
+        self.ack.is_due_now()
+    }
+
+    /// Checks what must always hold.
+    #[cfg(debug_assertions)]
+    pub(crate) fn check(&self) {
+        let (snd, rcv) = (&self.snd, &self.rcv);
+        assert!(snd.una.is_at_or_before(snd.nxt), "SND.UNA =< SND.NXT");
+        assert!(rcv.nxt.is_at_or_before(rcv.edge), "RCV.NXT is within the window");
+        if self.close_reason.is_none() {
+            self.flight.check(snd.una, snd.nxt);
+        }
+    }
+
+    // --- Verbs ---
+
+    /// SEND (RFC 9293 section 3.10.2): queues what fits, answers how much that was.
+    pub(crate) fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        if let Some(reason) = self.close_reason {
+            return Err(WriteError::Closed(reason));
+        }
+        if self.shut || !self.state.accepts_writes() {
+            return Err(WriteError::Closing);
+        }
+        let limit = self.send_limit();
+        let taken = self.send_buffer.push(data, limit);
+        // Also when the application has asked for the room and filled it to the last byte.
+        self.wants_room |= taken < data.len() || self.send_buffer.len() >= limit;
+        Ok(taken)
+    }
+
+    /// SEND with the urgent flag: the mark lies behind the last byte that was taken (RFC 9293
+    /// section 3.8.5, MUST-30 and MUST-31).
+    pub(crate) fn write_urgent(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        let taken = self.write(data)?;
+        if taken > 0 {
+            self.snd.up = Some(self.text_end());
+        }
+        Ok(taken)
+    }
+
+    /// RECEIVE (RFC 9293 section 3.10.3). `Ok(0)` is the end of the stream.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        if self.recv_buffer.readable() == 0 {
+            return match self.close_reason {
+                Some(CloseReason::Finished) => Ok(0),
+                Some(reason) => Err(ReadError::Closed(reason)),
+                None if self.state.peer_has_closed() => Ok(0),
+                None => Err(ReadError::WouldBlock),
+            };
+        }
+        let n = self.recv_buffer.read(into);
+        self.pass_urgent_mark();
+        self.offer_window();
+        Ok(n)
+    }
+
+    /// Puts back what an application did not take of the text that it was handed. One that has
+    /// closed meanwhile throws it away.
+    pub(crate) fn store(&mut self, rest: &[u8]) {
+        if self.orphan {
+            self.reset_unread();
+        } else {
+            self.recv_buffer.store(rest);
+        }
+    }
+
+    /// Received text is thrown away, and the peer is told.
+    fn reset_unread(&mut self) {
+        if self.close_reason.is_none() {
+            self.reset_owed = self.state != State::SynSent;
+            self.end(CloseReason::Aborted);
+        }
+    }
+
+    /// CLOSE (RFC 9293 section 3.10.4): no more to send; what was written still goes out, and
+    /// receiving goes on.
+    pub(crate) fn shutdown(&mut self) {
+        if self.shut || self.close_reason.is_some() {
+            return;
+        }
+        self.shut = true;
+        // In SYN-SENT and SYN-RECEIVED: "queue for processing after entering ESTABLISHED state".
+        if self.state.is_synchronized() {
+            self.queue_fin();
+        }
+    }
+
+    /// The application gives the connection back. Answers false when that resets it: received
+    /// text is thrown away (RFC 2525 section 2.17, RFC 9293 section 3.6.1), or linger is zero.
+    pub(crate) fn close(&mut self, now: Instant) -> bool {
+        if self.close_reason.is_some() {
+            self.orphan = true;
+            return true;
+        }
+        self.orphan = true;
+        let unread = self.recv_buffer.readable() > 0 || self.recv_buffer.has_hole();
+        if unread || self.settings.linger == Some(Duration::ZERO) {
+            self.reset_unread();
+            return false;
+        }
+        if self.state == State::SynSent {
+            // "Delete the TCB"
+            self.end(CloseReason::Aborted);
+            return true;
+        }
+        self.shutdown();
+        self.events = Events::empty();
+        self.wants_room = false;
+        if let Some(linger) = self.settings.linger {
+            self.timers.set(Timer::Orphan, now + linger);
+        }
+        if self.state == State::FinWait2 {
+            self.start_fin_wait_2(now);
+        }
+        true
+    }
+
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    /// Keep-alive was turned on or off.
+    pub(crate) fn on_keep_alive_changed(&mut self, now: Instant) {
+        self.timers.stop(Timer::KeepAlive);
+        self.unanswered = 0;
+        if self.state.is_synchronized() {
+            self.start_keep_alive(now);
+        }
+    }
+
+    /// The user timeout was set.
+    pub(crate) fn on_user_timeout_changed(&mut self, now: Instant) {
+        self.restart_user_timer(now);
+    }
+
+    /// What the application should know, once.
+    pub(crate) fn take_events(&mut self) -> Events {
+        core::mem::take(&mut self.events)
+    }
+
+    // --- What the mechanisms share ---
+
+    /// Moves along an edge of figure 5.
+    fn go_to(&mut self, to: State) {
+        debug_assert!(self.state.may_become(to), "{} -> {to} is not in figure 5", self.state);
+        log::trace!("{:?}: {} -> {to}", self.flow, self.state);
+        self.state = to;
+    }
+
+    /// The connection is over.
+    fn end(&mut self, reason: CloseReason) {
+        if self.close_reason.is_some() {
+            return;
+        }
+        self.go_to(State::Closed);
+        self.close_reason = Some(reason);
+        self.timers.stop_all();
+        self.send_buffer.release(self.send_buffer.len());
+        self.flight = Flight::default();
+        self.syn_owed = false;
+        self.probe_owed = None;
+        self.events |= Events::CLOSED;
+    }
+
+    /// The application has closed, and everything it wrote is queued: the state in which a FIN
+    /// goes out.
+    fn queue_fin(&mut self) {
+        match self.state {
+            State::Established => self.go_to(State::FinWait1),
+            State::CloseWait => self.go_to(State::LastAck),
+            _ => {}
+        }
+    }
+
+    /// The sequence number of the first byte in the send buffer.
+    fn text_start(&self) -> SeqNum {
+        if self.snd.syn_acked { self.snd.una } else { self.snd.iss + 1 }
+    }
+
+    /// The sequence number after the last byte in the send buffer.
+    fn text_end(&self) -> SeqNum {
+        // The buffer holds at most `max_send_buffer`, a u32.
+        self.text_start() + self.send_buffer.len() as u32
+    }
+
+    /// How much the send buffer may hold: twice what the congestion window lets out, so that
+    /// there is always something to send and what waits stays in cache.
+    fn send_limit(&self) -> usize {
+        /// Before the congestion window says anything of use.
+        const LEAST: u32 = 128 << 10;
+        let wanted = self.cwnd().saturating_mul(2).max(LEAST);
+        wanted.min(self.settings.max_send_buffer) as usize
+    }
+
+    /// The path or the peer has said what a segment may carry.
+    fn update_mss(&mut self) {
+        let path_mss = mss_for(self.link.path_mtu, &self.flow);
+        self.mss = u32::from(self.negotiated.send_mss.min(path_mss));
+        let effective = self.effective_mss();
+        if self.state.is_synchronized() {
+            self.congestion.get_mut().on_mss(effective);
+        } else {
+            self.congestion = Active::new(self.settings.congestion, effective);
+        }
+    }
+}
+
+/// What TIME-WAIT has to remember of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remains {
+    pub(crate) flow: Flow,
+    pub(crate) snd_nxt: SeqNum,
+    pub(crate) rcv_nxt: SeqNum,
+    pub(crate) recv_window: u32,
+    pub(crate) recv_scale: crate::wire::WindowScale,
+    /// TS.Recent.
+    pub(crate) ts_recent: Option<u32>,
+}

@@ -1,0 +1,386 @@
+//! Choosing and building what goes out: the one place where segments are made (RFC 9293 sections
+//! 3.7.4, 3.8.6.2.1, 3.10.2).
+
+use core::fmt;
+
+use super::{Connection, State, Timer};
+use crate::time::{Duration, Instant};
+use crate::wire::{Flags, Options, Segment, SeqNum, SeqRange};
+
+/// The SACK blocks that new text leaves room for: the rest is worth more to the peer as text.
+const SACK_BLOCKS_WITH_TEXT: u32 = 1;
+
+/// Bytes of the SACK option: padding and head, and each block (RFC 2018 section 3).
+const SACK_HEAD: u32 = 4;
+const SACK_BLOCK: u32 = 8;
+
+/// Where a segment's text lies in the send buffer: offset and length.
+pub(crate) type Text = (usize, usize);
+
+/// A segment on its way out; the text is named by where it lies in the send buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub(crate) seq: SeqNum,
+    pub(crate) ack: SeqNum,
+    pub(crate) flags: Flags,
+    pub(crate) window: u16,
+    pub(crate) urgent: u16,
+    pub(crate) options: Options,
+    /// Its text.
+    pub(crate) text: Text,
+    /// Whether it has been sent before.
+    pub(crate) retransmission: bool,
+}
+
+impl Outgoing {
+    /// Whether its header has nothing that the last one of the connection did not have: no urgent
+    /// pointer, and no options but timestamps.
+    #[inline]
+    pub(crate) fn is_ordinary(&self) -> bool {
+        let Options { mss, window_scale, sack_permitted, timestamps: _, sack } = &self.options;
+        let plain = mss.is_none() && window_scale.is_none() && !sack_permitted && sack.is_empty();
+        plain && self.urgent == 0 && !self.flags.contains(Flags::URG)
+    }
+}
+
+/// One line in tcpdump's order of fields.
+impl fmt::Display for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, ack, flags, window, urgent, options, text, .. } = *self;
+        let header =
+            Segment { seq, ack, flags, window, urgent, options, payload: &[], segment_size: None };
+        header.fmt_with_len(f, text.1)
+    }
+}
+
+/// Why the peer is asked to say where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Its window is closed.
+    Window,
+    /// It has been silent.
+    KeepAlive,
+}
+
+impl Connection {
+    /// The text of a segment that [`poll_transmit`](Self::poll_transmit) gave, before anything
+    /// else happens to the connection.
+    pub(crate) fn text(&self, text: Text) -> [&[u8]; 2] {
+        self.send_buffer.slices(text.0, text.1)
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) may have something to send.
+    pub(crate) fn may_transmit(&self) -> bool {
+        if self.close_reason.is_some() {
+            return self.reset_owed;
+        }
+        let unsent = self.snd.nxt != self.text_end() && self.snd.fin.is_none();
+        unsent
+            || self.ack.is_due()
+            || self.syn_owed
+            || self.flight.has_lost()
+            || self.probe_owed.is_some()
+            || self.fin_is_due() && self.snd.fin.is_none()
+    }
+
+    /// The next segment that is owed. The state has advanced when it returns: a segment that then
+    /// gets lost on the way to the device is lost as on any link.
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
+        if matches!(self.state, State::Closed | State::TimeWait) {
+            return core::mem::take(&mut self.reset_owed).then(|| self.reset());
+        }
+        if self.syn_owed {
+            return Some(self.send_syn(now));
+        }
+        if self.state == State::SynSent {
+            return None;
+        }
+        if let Some(range) = self.next_retransmission() {
+            return Some(self.send_again(now, range));
+        }
+        if let Some(probe) = self.probe_owed.take()
+            && let Some(outgoing) = self.send_probe(now, probe)
+        {
+            return Some(outgoing);
+        }
+        if self.state != State::SynReceived
+            && !self.flight.has_lost()
+            && let Some(outgoing) = self.send_new(now)
+        {
+            return Some(outgoing);
+        }
+        if self.ack.is_due() {
+            let seq = self.acceptable_seq();
+            return Some(self.finish(now, seq, Flags::empty(), (0, 0)));
+        }
+        None
+    }
+
+    /// SND.NXT, or where the peer's window ends if it has taken the window back below that: it
+    /// would not accept anything beyond (as Linux's `tcp_acceptable_seq`).
+    fn acceptable_seq(&self) -> SeqNum {
+        self.snd.nxt.earlier(self.snd.una + self.snd.wnd).later(self.snd.una)
+    }
+
+    /// The reset that an abort sends, which the peer will accept (RFC 9293 section 3.10.5, RFC 5961
+    /// section 3).
+    fn reset(&self) -> Outgoing {
+        Outgoing {
+            seq: self.acceptable_seq(),
+            ack: self.rcv.nxt,
+            flags: Flags::RST | Flags::ACK,
+            ..Outgoing::default()
+        }
+    }
+
+    /// A SYN, or a SYN,ACK in a simultaneous open.
+    fn send_syn(&mut self, now: Instant) -> Outgoing {
+        self.syn_owed = false;
+        let retransmission = self.snd.nxt != self.snd.iss;
+        if retransmission {
+            self.retransmissions += 1;
+            self.flight.on_first_sent_again(now);
+        } else {
+            self.on_sent_syn(now);
+        }
+        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        if !self.timers.is_set(Timer::User) {
+            self.restart_user_timer(now);
+        }
+        let mut outgoing = Outgoing {
+            seq: self.snd.iss,
+            flags: Flags::SYN,
+            window: super::handshake::first_window(&self.settings) as u16,
+            options: self.syn_options(now),
+            retransmission,
+            ..Outgoing::default()
+        };
+        if self.state == State::SynReceived {
+            outgoing.flags |= Flags::ACK;
+            outgoing.ack = self.rcv.nxt;
+            self.ack.on_sent();
+        }
+        outgoing
+    }
+
+    /// What is held to be lost and may be sent again now.
+    fn next_retransmission(&mut self) -> Option<SeqRange> {
+        let range = self.flight.next_lost(self.effective_mss())?;
+        let in_network = self.flight.in_network();
+        // Fast retransmit does not wait for the window (RFC 5681 section 3.2, step 2); after a
+        // timeout slow start decides how much may follow.
+        let may = (self.recovery.is_fast() && range.start == self.snd.una)
+            || in_network == 0
+            || in_network + range.len() <= self.congestion.get().cwnd();
+        may.then_some(range)
+    }
+
+    fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
+        self.flight.on_retransmitted(range, now);
+        self.retransmissions += 1;
+        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        let outgoing = self.send_range(now, range);
+        Outgoing { retransmission: true, ..outgoing }
+    }
+
+    /// The segment that carries `range`, with the FIN if `range` reaches over it.
+    fn send_range(&mut self, now: Instant, range: SeqRange) -> Outgoing {
+        let mut flags = Flags::empty();
+        let mut len = range.len();
+        if self.snd.fin.is_some_and(|fin| range.contains(fin)) {
+            flags |= Flags::FIN;
+            len -= 1;
+        }
+        let offset = self.text_start().len_to(range.start);
+        // RFC 9293 section 3.9.1.1 (MUST-60, MUST-61): nothing queued is left behind this.
+        if len > 0 && range.start + len == self.text_end() {
+            flags |= Flags::PSH;
+        }
+        self.finish(now, range.start, flags, (offset as usize, len as usize))
+    }
+
+    /// A segment that the peer must answer, because it lies before its window. The RFC's probe
+    /// of a closed window carries a byte of new data; Linux's, and this one, carries none, so that
+    /// no byte is in flight that the peer may or may not have kept. The receiver owes an ACK for
+    /// either (section 3.10.7.4, first step).
+    fn send_probe(&mut self, now: Instant, probe: Probe) -> Option<Outgoing> {
+        let needed = match probe {
+            Probe::Window => self.snd.wnd == 0,
+            Probe::KeepAlive => true,
+        };
+        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0)))
+    }
+
+    /// New text, the FIN, or both.
+    fn send_new(&mut self, now: Instant) -> Option<Outgoing> {
+        if self.snd.fin.is_some() {
+            return None;
+        }
+        let unsent = self.snd.nxt.len_to(self.text_end());
+        let closing = self.fin_is_due();
+        if unsent == 0 && !closing {
+            self.cwnd_limited = false;
+            return None;
+        }
+        let window_end = self.snd.una + self.snd.wnd;
+        let usable = self.snd.nxt.len_to(window_end);
+        let most = self.most_text();
+        let len = unsent.min(usable).min(most);
+        let all = len == unsent;
+        if !self.is_worth_sending(len, all, most, closing) {
+            self.wait_for_window(now);
+            return None;
+        }
+        if len > 0 && !self.congestion_allows(len) {
+            self.cwnd_limited = true;
+            return None;
+        }
+        // The FIN takes a sequence number, and so room in the window.
+        let fin = closing && all && usable > len;
+        if len == 0 && !fin {
+            self.wait_for_window(now);
+            return None;
+        }
+        if self.flight.is_empty() && now.since(self.last_sent) > self.rto.current() {
+            // RFC 5681 section 4.1: the ACK clock has stopped.
+            self.congestion.get_mut().on_idle();
+        }
+        self.last_sent = now;
+        self.override_small_window = false;
+        self.timers.stop(Timer::Persist);
+        let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
+        if fin {
+            self.snd.fin = Some(self.snd.nxt + len);
+        }
+        if len > 0 && len < most {
+            self.snd.small = self.snd.nxt + len;
+        }
+        let outgoing = self.send_range(now, range);
+        self.snd.nxt = range.end;
+        self.flight.on_sent(range, now);
+        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        if !self.timers.is_set(Timer::User) {
+            self.restart_user_timer(now);
+        }
+        Some(outgoing)
+    }
+
+    fn fin_is_due(&self) -> bool {
+        matches!(self.state, State::FinWait1 | State::LastAck | State::Closing)
+    }
+
+    /// Bytes of text in a full segment with the options it will carry.
+    fn most_text(&self) -> u32 {
+        let sack =
+            if self.sends_sack() { SACK_HEAD + SACK_BLOCK * SACK_BLOCKS_WITH_TEXT } else { 0 };
+        self.effective_mss().saturating_sub(sack).max(1)
+    }
+
+    /// Nagle and the sender's side of silly-window avoidance (RFC 9293 sections 3.7.4 and
+    /// 3.8.6.2.1), for `len` bytes that the window lets out, out of a full `most`.
+    fn is_worth_sending(&self, len: u32, all: bool, most: u32, closing: bool) -> bool {
+        if len == most || (all && closing) {
+            return true;
+        }
+        if !all {
+            // The window holds back the rest: send if it is at least half of what the peer has
+            // ever offered, or the override timer has run out.
+            return len > 0 && (len >= self.snd.max_wnd / 2 || self.override_small_window);
+        }
+        // Nagle's algorithm in Minshall's form, as in Linux: a small segment waits only for
+        // another small one, not for full ones in flight.
+        let small_in_flight =
+            self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
+        let urgent = self.snd.up.is_some_and(|up| up.is_after(self.snd.nxt));
+        self.settings.no_delay || urgent || !small_in_flight
+    }
+
+    fn congestion_allows(&self, len: u32) -> bool {
+        let in_network = self.flight.in_network();
+        let window = self.congestion.get().cwnd().saturating_add(self.recovery.credit());
+        in_network == 0 || in_network.saturating_add(len) <= window
+    }
+
+    /// Something waits for the peer's window. While anything is in flight its ACK will tell;
+    /// otherwise the persist timer has to ask, and in time overrides a window too small to be
+    /// worth filling (RFC 9293 section 3.8.6.2.1: 0.1 to 1 second).
+    fn wait_for_window(&mut self, now: Instant) {
+        self.cwnd_limited = false;
+        if !self.flight.is_empty() || self.timers.is_set(Timer::Persist) {
+            return;
+        }
+        let wait = if self.snd.wnd == 0 {
+            self.persist_interval()
+        } else {
+            self.rto.base().min(Duration::from_secs(1))
+        };
+        self.timers.set(Timer::Persist, now + wait);
+        if !self.timers.is_set(Timer::User) {
+            self.restart_user_timer(now);
+        }
+    }
+
+    fn sends_sack(&self) -> bool {
+        self.negotiated.sack && self.recv_buffer.has_hole()
+    }
+
+    /// Every segment of a synchronized connection goes through here, so that each carries the
+    /// right ACK, window, timestamps and SACK blocks.
+    fn finish(&mut self, now: Instant, seq: SeqNum, mut flags: Flags, text: Text) -> Outgoing {
+        flags |= Flags::ACK;
+        let mut options = Options::default();
+        if let Some(state) = &mut self.timestamps {
+            options.timestamps = Some(state.stamp(now, self.rcv.nxt));
+        }
+        if self.sends_sack() {
+            options.sack = self.recv_buffer.sack_blocks();
+            // RFC 2018 section 3: three fit beside timestamps; on a segment with text, those that
+            // fit into a full-sized one.
+            let most = if options.timestamps.is_some() { 3 } else { 4 };
+            let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
+            options.sack.truncate(most.min(left / SACK_BLOCK) as usize);
+        }
+        let mut urgent = 0;
+        if let Some(up) = self.snd.up.filter(|up| up.is_after(seq)) {
+            flags |= Flags::URG;
+            urgent = u16::try_from(seq.len_to(up)).unwrap_or(u16::MAX);
+        }
+        let window = self.announce_window();
+        self.ack.on_sent();
+        self.timers.stop(Timer::DelayedAck);
+        Outgoing {
+            seq,
+            ack: self.rcv.nxt,
+            flags,
+            window,
+            urgent,
+            options,
+            text,
+            retransmission: false,
+        }
+    }
+
+    /// The window field, with silly-window avoidance on our side (RFC 9293 section 3.8.6.2.2).
+    ///
+    /// The right edge never moves left. Where the scale would round it down it is rounded up, as
+    /// long as the buffer has a quarter of its size to spare for that; a peer that sends
+    /// crumbs to a reader that does not read then sees the edge go back by less than one unit of
+    /// the scale (RFC 7323 section 2.4), and what was promised is still accepted.
+    fn announce_window(&mut self) -> u16 {
+        let scale = self.negotiated.recv_scale;
+        let unit = 1u32 << scale.shift();
+        let announced = self.rcv.nxt.len_to(self.rcv.edge);
+        let free = self.recv_buffer.free();
+        if free > announced && free - announced >= self.window_step() {
+            let field = scale.compress(free);
+            self.rcv.edge = self.rcv.edge.later(self.rcv.nxt + scale.expand(field));
+            return field;
+        }
+        let up = scale.compress(announced.saturating_add(unit - 1));
+        if scale.expand(up) <= free + self.recv_buffer.limit() / 4 {
+            self.rcv.edge = self.rcv.edge.later(self.rcv.nxt + scale.expand(up));
+            return up;
+        }
+        scale.compress(announced)
+    }
+}

@@ -1,0 +1,218 @@
+//! What has arrived and the application has not yet read: in-order text, and islands beyond a hole.
+//!
+//! Text is written to its final place at once, so overlaps cost no memory and no second copy; of
+//! what lies beyond a hole only the ranges are kept (RFC 9293 section 3.10.7.4, seventh step:
+//! "segments with higher beginning sequence numbers SHOULD be held for later processing",
+//! SHLD-31).
+
+use super::ring::Ring;
+use crate::wire::{MAX_SACK_BLOCKS, SackBlocks, SeqNum, SeqRange};
+
+/// The most islands kept. A segment that would make one more is dropped, and the peer sends it
+/// again; a window of 6 MiB with every twentieth segment missing has about 200.
+const MAX_ISLANDS: usize = 512;
+
+/// The window that a connection starts with; as Linux's.
+const FIRST_LIMIT: u32 = 65_535;
+
+/// A range of text beyond a hole.
+struct Island {
+    range: SeqRange,
+    /// When it last grew, by [`RecvBuffer::arrivals`]: SACK blocks go out most recent first.
+    touched: u32,
+}
+
+/// The text from the first unread byte on. Offset 0 of the ring is that byte; RCV.NXT lies
+/// `readable` bytes further along.
+pub(super) struct RecvBuffer {
+    ring: Ring,
+    /// In-order bytes not yet read.
+    readable: usize,
+    /// Disjoint, not adjacent, in sequence order, all beyond RCV.NXT.
+    islands: Vec<Island>,
+    /// Counts insertions beyond a hole.
+    arrivals: u32,
+    /// How much is offered to the peer: the window is this less what is unread.
+    limit: u32,
+    /// How far `limit` may grow.
+    max: u32,
+    /// Bytes the application has taken since `limit` last grew.
+    taken: u32,
+}
+
+impl RecvBuffer {
+    pub(super) fn new(max: u32) -> Self {
+        Self {
+            ring: Ring::default(),
+            readable: 0,
+            islands: Vec::new(),
+            arrivals: 0,
+            limit: FIRST_LIMIT.min(max),
+            max,
+            taken: 0,
+        }
+    }
+
+    /// In-order bytes not yet read.
+    pub(super) fn readable(&self) -> usize {
+        self.readable
+    }
+
+    /// Bytes that may still be offered to the peer beyond RCV.NXT.
+    pub(super) fn free(&self) -> u32 {
+        // `readable` never exceeds a window, so it fits.
+        self.limit.saturating_sub(self.readable as u32)
+    }
+
+    /// How much is offered when nothing is unread.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Whether something lies beyond a hole.
+    pub(super) fn has_hole(&self) -> bool {
+        !self.islands.is_empty()
+    }
+
+    /// Whether text at RCV.NXT can go to the application without passing through here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.readable == 0 && self.islands.is_empty()
+    }
+
+    /// Takes in `text` that starts at `seq`, at or after `rcv_nxt` and within the window. Answers
+    /// how far RCV.NXT moves.
+    pub(super) fn insert(&mut self, rcv_nxt: SeqNum, seq: SeqNum, text: &[u8]) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        // The caller has trimmed the text to the window, so lengths fit.
+        let range = SeqRange::new(seq, text.len() as u32);
+        let used = self.span(rcv_nxt);
+        if seq != rcv_nxt && !self.touch(range) {
+            return 0;
+        }
+        let offset = self.readable + rcv_nxt.len_to(seq) as usize;
+        self.ring.reserve(used, offset + text.len());
+        self.ring.write_at(offset, text);
+        if seq != rcv_nxt {
+            return 0;
+        }
+        let end = self.absorb(range.end);
+        let advanced = rcv_nxt.len_to(end);
+        self.readable += advanced as usize;
+        advanced
+    }
+
+    /// Puts bytes that were handed to the application straight from the frame, and not taken, in
+    /// front of everything else: nothing was unread when they were handed out.
+    pub(super) fn store(&mut self, rest: &[u8]) {
+        debug_assert!(self.is_empty());
+        self.ring.reserve(0, rest.len());
+        self.ring.write_at(0, rest);
+        self.readable = rest.len();
+    }
+
+    /// Copies the first unread bytes to `into`; answers how many.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> usize {
+        let n = into.len().min(self.readable);
+        let [a, b] = self.ring.slices(0, n);
+        into[..a.len()].copy_from_slice(a);
+        into[a.len()..n].copy_from_slice(b);
+        self.readable -= n;
+        self.ring.advance(n);
+        if self.is_empty() {
+            self.ring.release();
+        }
+        self.on_taken(n);
+        n
+    }
+
+    /// Notes that the application took `n` bytes, from here or straight from a frame.
+    ///
+    /// A reader that has kept up with a whole window may be offered a larger one. Only the offer
+    /// grows: memory is taken when bytes have to wait.
+    pub(super) fn on_taken(&mut self, n: usize) {
+        self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        if self.taken >= self.limit && self.limit < self.max {
+            self.limit = self.limit.saturating_mul(2).min(self.max);
+            self.taken = 0;
+        }
+    }
+
+    /// Throws away what lies beyond a hole: the peer's FIN says that it was never sent.
+    pub(super) fn forget_islands(&mut self) {
+        self.islands = Vec::new();
+        if self.readable == 0 {
+            self.ring.release();
+        }
+    }
+
+    /// The islands as SACK blocks: the one that grew last first, the others by how recently they
+    /// grew (RFC 2018 section 4).
+    pub(super) fn sack_blocks(&self) -> SackBlocks {
+        let mut recent: [Option<&Island>; MAX_SACK_BLOCKS] = [None; MAX_SACK_BLOCKS];
+        for island in &self.islands {
+            let mut candidate = Some(island);
+            for slot in &mut recent {
+                let newer = match (&candidate, &slot) {
+                    (Some(a), Some(b)) => a.touched > b.touched,
+                    (Some(_), None) => true,
+                    (None, _) => break,
+                };
+                if newer {
+                    core::mem::swap(slot, &mut candidate);
+                }
+            }
+        }
+        let mut blocks = SackBlocks::EMPTY;
+        for island in recent.into_iter().flatten() {
+            blocks.push(island.range);
+        }
+        blocks
+    }
+
+    /// Bytes of memory taken.
+    pub(super) fn memory(&self) -> usize {
+        self.ring.capacity() + self.islands.capacity() * size_of::<Island>()
+    }
+
+    /// Bytes of the ring in use, holes included.
+    fn span(&self, rcv_nxt: SeqNum) -> usize {
+        let beyond = self.islands.last().map_or(0, |last| rcv_nxt.len_to(last.range.end));
+        self.readable + beyond as usize
+    }
+
+    /// Notes `range` as an island, merged with those it meets. Answers false when there are too
+    /// many already.
+    fn touch(&mut self, mut range: SeqRange) -> bool {
+        let first = self.islands.partition_point(|i| i.range.end.is_before(range.start));
+        let after = self.islands.partition_point(|i| i.range.start.is_at_or_before(range.end));
+        if first == after && self.islands.len() >= MAX_ISLANDS {
+            return false;
+        }
+        for island in &self.islands[first..after] {
+            range.start = range.start.earlier(island.range.start);
+            range.end = range.end.later(island.range.end);
+        }
+        self.arrivals = self.arrivals.wrapping_add(1);
+        let touched = self.arrivals;
+        self.islands.splice(first..after, [Island { range, touched }]);
+        true
+    }
+
+    /// Drops the islands that the in-order text up to `end` has reached; answers where the text
+    /// ends now.
+    fn absorb(&mut self, mut end: SeqNum) -> SeqNum {
+        let reached = self.islands.partition_point(|i| i.range.start.is_at_or_before(end));
+        for island in self.islands.drain(..reached) {
+            end = end.later(island.range.end);
+        }
+        if self.islands.is_empty() {
+            self.islands = Vec::new();
+        }
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests;

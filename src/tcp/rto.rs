@@ -1,0 +1,152 @@
+//! The retransmission timeout (RFC 6298).
+
+use crate::time::{Duration, nanos};
+
+/// Before the first sample (RFC 6298 section 2.1).
+const INITIAL: Duration = Duration::from_secs(1);
+
+/// The least that the variance adds. RFC 6298 section 2.4 asks for a whole RTO of at least one
+/// second; Linux holds it to `SRTT + max(4 RTTVAR, 200 ms)`, which still outlasts a delayed ACK,
+/// and every peer is used to it.
+const LEAST_MARGIN: Duration = Duration::from_millis(200);
+
+/// Backing off goes no further (RFC 6298 section 2.5 wants at least 60 s; Linux has 120 s).
+pub(super) const MOST: Duration = Duration::from_secs(120);
+
+/// What a connection falls back to if its SYN had to be sent again (RFC 6298 section 5.7).
+const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
+
+/// The estimator and the timeout that follows from it. Nanoseconds inside: it works on every ACK.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rto {
+    /// SRTT, once there was a sample.
+    srtt: Option<u64>,
+    /// RTTVAR.
+    rttvar: u64,
+    /// The timeout without back-off.
+    base: u64,
+    /// How often the timeout has been doubled since the last valid sample.
+    backoff: u8,
+}
+
+impl Default for Rto {
+    fn default() -> Self {
+        Self { srtt: None, rttvar: 0, base: nanos(INITIAL), backoff: 0 }
+    }
+}
+
+impl Rto {
+    /// The timeout in force, back-off included.
+    pub(super) fn current(&self) -> Duration {
+        // 2^10 seconds are far beyond the maximum.
+        let doubled = self.base.saturating_mul(1 << self.backoff.min(10));
+        Duration::from_nanos(doubled.min(nanos(MOST)))
+    }
+
+    /// The timeout as it would be without back-off.
+    pub(super) fn base(&self) -> Duration {
+        Duration::from_nanos(self.base)
+    }
+
+    /// The smoothed round-trip time, once there was a sample.
+    pub(super) fn srtt(&self) -> Option<Duration> {
+        self.srtt.map(Duration::from_nanos)
+    }
+
+    /// A valid round-trip time: of a segment sent once, or told by timestamps.
+    pub(super) fn on_sample(&mut self, rtt: Duration) {
+        let rtt = nanos(rtt).min(nanos(MOST));
+        let srtt = match self.srtt {
+            None => {
+                // RFC 6298 section 2.2
+                self.rttvar = rtt / 2;
+                rtt
+            }
+            Some(srtt) => {
+                // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
+                self.rttvar = self.rttvar * 3 / 4 + srtt.abs_diff(rtt) / 4;
+                srtt * 7 / 8 + rtt / 8
+            }
+        };
+        self.srtt = Some(srtt);
+        self.base = (srtt + (self.rttvar * 4).max(nanos(LEAST_MARGIN))).min(nanos(MOST));
+        // RFC 6298 section 5: a new sample collapses the back-off.
+        self.backoff = 0;
+    }
+
+    /// The timer ran out (RFC 6298 section 5.5).
+    pub(super) fn back_off(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// The handshake is over, and its SYN had to be sent again: the network is slower than the
+    /// initial value supposed (RFC 6298 section 5.7). A sample taken meanwhile knows better.
+    pub(super) fn after_lost_syn(&mut self) {
+        self.backoff = 0;
+        if self.srtt.is_none() {
+            self.base = nanos(AFTER_LOST_SYN);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn the_first_sample_sets_the_variance_to_half_of_it() {
+        let mut rto = Rto::default();
+        assert_eq!(rto.current(), ms(1_000));
+        rto.on_sample(ms(200));
+        assert_eq!(rto.srtt(), Some(ms(200)));
+        assert_eq!(rto.current(), ms(200 + 4 * 100));
+    }
+
+    #[test]
+    fn later_samples_follow_the_formula() {
+        let mut rto = Rto::default();
+        rto.on_sample(ms(800));
+        rto.on_sample(ms(400));
+        // RTTVAR = 3/4 * 400 + 1/4 * |800 - 400| = 400; SRTT = 7/8 * 800 + 1/8 * 400 = 750.
+        assert_eq!(rto.srtt(), Some(ms(750)));
+        assert_eq!(rto.current(), ms(750 + 4 * 400));
+    }
+
+    #[test]
+    fn a_steady_path_keeps_the_margin() {
+        let mut rto = Rto::default();
+        for _ in 0..100 {
+            rto.on_sample(ms(1));
+        }
+        assert_eq!(rto.current(), ms(201));
+    }
+
+    #[test]
+    fn backing_off_doubles_up_to_two_minutes_and_a_sample_ends_it() {
+        let mut rto = Rto::default();
+        let mut seen = Vec::new();
+        for _ in 0..9 {
+            seen.push(rto.current().as_secs());
+            rto.back_off();
+        }
+        assert_eq!(seen, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+        for _ in 0..300 {
+            rto.back_off();
+        }
+        assert_eq!(rto.current(), MOST);
+        rto.on_sample(ms(10));
+        assert!(rto.current() < ms(300));
+    }
+
+    #[test]
+    fn a_lost_syn_starts_the_data_at_three_seconds() {
+        let mut rto = Rto::default();
+        rto.back_off();
+        rto.after_lost_syn();
+        assert_eq!(rto.current(), AFTER_LOST_SYN);
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be set of a connection. The reason for each default is in [`crate::manual`].
+
+use core::time::Duration;
+
+use super::congestion::Congestion;
+
+/// The settings of a connection.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Send small segments at once instead of waiting for an ACK (turns off Nagle's algorithm,
+    /// RFC 9293 section 3.7.4).
+    pub no_delay: bool,
+    /// Probe an idle peer (RFC 9293 section 3.8.4); off by default, as MUST-25 asks.
+    pub keep_alive: Option<KeepAlive>,
+    /// Abort when sent data stays unacknowledged for this long (RFC 9293 section 3.8.3);
+    /// `None`: when the retransmissions run out.
+    pub user_timeout: Option<Duration>,
+    /// What `close` does with data not yet acknowledged: `None` goes on sending it, zero throws
+    /// it away and resets, any other time goes on for that long and then resets.
+    pub linger: Option<Duration>,
+    /// The most bytes the receive buffer may grow to: 2 KiB to 1 GiB (RFC 7323 section 2.3).
+    pub max_recv_buffer: u32,
+    /// The most bytes the send buffer may grow to: 2 KiB to 1 GiB.
+    pub max_send_buffer: u32,
+    /// SYNs sent again before a connect times out.
+    pub syn_retries: u8,
+    /// SYN-ACKs sent again before a half-open entry is forgotten.
+    pub syn_ack_retries: u8,
+    /// Retransmissions of the same data before the connection times out.
+    pub retries: u8,
+    /// The longest an ACK may be delayed.
+    pub delayed_ack: Duration,
+    /// How long an orphan waits in FIN-WAIT-2 for the peer's FIN.
+    pub fin_wait_2: Duration,
+    /// Offer the timestamps option (RFC 7323).
+    pub timestamps: bool,
+    /// Offer selective acknowledgment (RFC 2018).
+    pub sack: bool,
+    /// Offer window scaling (RFC 7323).
+    pub window_scaling: bool,
+    /// The congestion controller.
+    pub congestion: Congestion,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            no_delay: false,
+            keep_alive: None,
+            user_timeout: None,
+            linger: None,
+            max_recv_buffer: 6 << 20,
+            max_send_buffer: 4 << 20,
+            syn_retries: 6,
+            syn_ack_retries: 5,
+            retries: 15,
+            delayed_ack: Duration::from_millis(40),
+            fin_wait_2: Duration::from_secs(60),
+            timestamps: true,
+            sack: true,
+            window_scaling: true,
+            congestion: Congestion::default(),
+        }
+    }
+}
+
+/// When and how often an idle peer is probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// The silence before the first probe; at least two hours by default (MUST-28).
+    pub idle: Duration,
+    /// The time between probes.
+    pub interval: Duration,
+    /// Unanswered probes before the connection times out.
+    pub count: u8,
+}
+
+impl KeepAlive {
+    /// The same, held to times that make sense.
+    pub(crate) fn clamped(self) -> Self {
+        let least = Duration::from_secs(1);
+        Self {
+            idle: self.idle.max(least),
+            interval: self.interval.max(least),
+            count: self.count.max(1),
+        }
+    }
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(7_200), interval: Duration::from_secs(75), count: 9 }
+    }
+}
