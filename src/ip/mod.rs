@@ -1,0 +1,3 @@
+//! What belongs to IP rather than to one transport.
+
+pub mod path_mtu;

@@ -1,0 +1,86 @@
+//! The reasons: attacks and our answers, why every default is that number, what is left out.
+//!
+//! Code says what is done and cites the clause that asks for it. Where a choice was free, or the
+//! letter of an RFC was left on purpose, the argument stands here.
+//!
+//! # Attacks and answers
+//!
+//! | attack | answer |
+//! |---|---|
+//! | blind reset (RFC 5961 section 3) | only an exact match of RCV.NXT resets; the rest of the window is challenged |
+//! | blind SYN (RFC 5961 section 4) | challenged in every synchronized state |
+//! | blind data (RFC 5961 section 5) | an ACK outside `SND.UNA - MAX.SND.WND ..= SND.NXT` is challenged and the text dropped |
+//! | ACK war, challenge flood | one challenge, and one ACK of an old segment without text, in 500 ms for each connection. The limit is not shared, so it is no side channel (CVE-2016-5696) |
+//! | blind ICMP (RFC 5927) | an error counts only if what it quotes is in flight; established connections do not end by one; a path MTU below 552 (IPv6: 1280) is not believed |
+//! | SYN flood | half-open entries have no buffers, their number is bounded for each listener, and the oldest makes room |
+//! | flood of connections | a bound for the accept queue and for the stack; beyond it SYNs are dropped, not reset |
+//! | choosing four-tuples that collide | the table's hash is keyed |
+//! | guessing sequence numbers, ports, clocks | RFC 6528, RFC 6056, and timestamps with a secret offset for each pair of hosts |
+//! | TIME-WAIT assassination (RFC 1337) | a reset does not end TIME-WAIT |
+//! | text into thousands of holes | 512 islands for each connection; one more is dropped and sent again |
+//! | crumbs of text to a reader that does not read | text lies in a ring at its final place and costs its own size; the window bounds it |
+//! | shrinking windows | what was sent is sent again as long as the peer answers; new text waits |
+//! | a window that stays closed (sockstress) | probing goes on as RFC 9293 section 3.8.6.1 asks, without growing memory; the application's user timeout ends it |
+//! | tiny MSS (CVE-2019-11479) | the send MSS is at least 48 |
+//! | ACK division (Savage 1999) | windows grow by bytes acknowledged, not by ACKs |
+//! | optimistic ACKs | an ACK of what was never sent is challenged |
+//! | floods of duplicate ACKs | they release no more new data than is outstanding |
+//! | replies as a weapon | one bounded queue (256 packets, 128 KiB) for everything owed to strangers; ICMP errors are limited to 1,000 a second |
+//! | source routes, martians, land | dropped and counted, each by its own reason |
+//!
+//! # Defaults
+//!
+//! Where nothing else is said the number is Linux's, so that peers see what they are used to.
+//!
+//! | setting | default | reason |
+//! |---|---|---|
+//! | initial window | 10 segments | RFC 6928 |
+//! | initial RTO | 1 s | RFC 6298 section 2.1 |
+//! | least RTO | SRTT + 200 ms | RFC 6298 asks for a second; 200 ms outlasts a peer's delayed ACK, and every recovery is five times as quick |
+//! | most RTO | 120 s | RFC 6298 section 2.5 wants at least 60 s |
+//! | SYN retries | 6 | 1 + 2 + 4 + ... + 64 = 127 s before a connect fails. Linux since 6.5 sends the first four a second apart; doubling from the start is what RFC 6298 section 5.5 says, and kinder to a server that is flooded |
+//! | SYN-ACK retries | 5 | 63 s |
+//! | retries | 15 | about 15 minutes at the least RTO: RFC 9293 section 3.8.3 wants at least 100 s (SHLD-11) |
+//! | an orphan's retries | 8 | nobody waits for it |
+//! | delayed ACK | 40 ms | RFC 9293 section 3.8.6.3 allows 500 ms (MUST-40); 40 ms is what Nagle's algorithm at the other end can bear |
+//! | quick ACKs | the first 16 segments | the peer is in slow start, and every ACK opens its window |
+//! | Nagle | on, in Minshall's form | RFC 9293 section 3.7.4 (SHLD-7). A small segment waits only for another small one, so a stream's last segment never waits for full ones |
+//! | keep-alive | off; then 2 h, 75 s, 9 probes | RFC 9293 section 3.8.4 (MUST-25, MUST-28) |
+//! | FIN-WAIT-2 of an orphan | 60 s | the peer may never close; `tcp_fin_timeout` |
+//! | TIME-WAIT | 60 s | 2 MSL with an MSL of 30 s |
+//! | TIME-WAIT records | 262,144 | 32 MiB at 128 bytes each |
+//! | half-open entries, accept queue | 4,096 each for a listener | `somaxconn` |
+//! | connections | 4,194,304 | 4 GiB at 1 KiB each |
+//! | receive window | 64 KiB, doubled each time the reader has kept up with a whole one, to 6 MiB | the offer grows with the reader; memory is taken only by what waits |
+//! | send buffer | twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
+//! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
+//! | MSS floor | 48 | see above |
+//! | restart after idle | window back to 10 segments after a pause of one RTO | RFC 5681 section 4.1; ssthresh keeps what was learnt |
+//! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
+//! | TTL | 64 | |
+//! | don't fragment | set | path MTU discovery (RFC 1191) |
+//!
+//! # Where the letter of RFC 9293 is left
+//!
+//! - *Acceptability* (3.10.7.4): an empty segment that starts exactly at the right edge of the
+//!   window is acceptable, as in Linux: the ACKs of a sender that has filled the window start there.
+//! - *A repeated SYN in SYN-RECEIVED* is answered by the SYN-ACK again, not by a bare ACK: the peer
+//!   has not seen the first, and the ACK would not help it.
+//! - *Zero-window probes* (3.8.6.1) carry no byte of new data: they lie one before SND.UNA, as in
+//!   Linux. The receiver owes an ACK for either, and no byte is in flight that it may have dropped.
+//! - *A segment without timestamps* where they were agreed on (RFC 7323 section 3.2 would drop it)
+//!   is taken, as in Linux: some middleboxes strip the option, and the connection would hang.
+//! - *CLOSE in SYN-RECEIVED* (3.10.4): the FIN is queued and follows once the connection is
+//!   established; FIN-WAIT-1 is entered then. The RFC lets an implementation without queued data
+//!   enter it at once.
+//! - *A reset in CLOSING or LAST-ACK* is reported as an orderly end if all text had arrived.
+//! - *An orphan* whose peer keeps its window closed is reset after nine probes (RFC 6429 section 3):
+//!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
+//! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
+//!   long, then the connection is reset; with zero it is reset at once.
+//!
+//! # Left out
+//!
+//! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
+//! are not supported. There are no UDP sockets. SACK blocks are sent but not used by the sender,
+//! which recovers by NewReno. ECN is not negotiated; a SYN that asks for it is answered without.

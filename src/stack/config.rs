@@ -1,0 +1,145 @@
+//! What an embedder may set, with the defaults. The reason for each default is in
+//! [`crate::manual`].
+
+use core::fmt;
+use core::time::Duration;
+use std::net::IpAddr;
+
+use crate::tcp::{KeepAlive, Settings};
+
+/// The least a buffer may be limited to: a full segment on any common link.
+const LEAST_BUFFER: u32 = 2 << 10;
+
+/// The largest window there is (RFC 7323 section 2.3); half the sequence space must stay free.
+const MOST_BUFFER: u32 = 1 << 30;
+
+/// The settings of a [`Stack`](super::Stack).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The addresses the stack answers to; at least one.
+    pub addresses: Vec<IpAddr>,
+    /// Bytes of the largest IP packet the link carries: 576 to 65535, and at least 1280 when an
+    /// address is IPv6.
+    pub mtu: usize,
+    /// What every connection starts with.
+    pub tcp: Settings,
+    /// How long a TIME-WAIT record is kept: 2 MSL.
+    pub time_wait: Duration,
+    /// The most TIME-WAIT records kept; beyond it the oldest goes.
+    pub max_time_wait: usize,
+    /// The most half-open entries of one listener; beyond it the oldest goes.
+    pub max_half_open: usize,
+    /// The most connections that wait for `accept` on one listener.
+    pub max_accept_queue: usize,
+    /// The most connections; beyond it SYNs are dropped and `connect` fails.
+    pub max_connections: usize,
+    /// For tests: every connection starts at this sequence number. It defeats RFC 6528.
+    #[doc(hidden)]
+    pub fixed_iss: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            mtu: 1500,
+            tcp: Settings::default(),
+            time_wait: Duration::from_secs(60),
+            max_time_wait: 262_144,
+            max_half_open: 4_096,
+            max_accept_queue: 4_096,
+            max_connections: 4_194_304,
+            fixed_iss: None,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, with these addresses.
+    pub fn with_addresses(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self { addresses: addresses.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// Names the first setting that makes no sense.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.addresses.is_empty() {
+            return Err(ConfigError::NoAddress);
+        }
+        for &address in &self.addresses {
+            let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+            if address.is_unspecified() || address.is_multicast() || broadcast {
+                return Err(ConfigError::NotUnicast(address));
+            }
+        }
+        let least = if self.addresses.iter().any(IpAddr::is_ipv6) { 1280 } else { 576 };
+        if !(least..=65_535).contains(&self.mtu) {
+            return Err(ConfigError::Mtu { mtu: self.mtu, least });
+        }
+        for (name, bytes) in
+            [("receive", self.tcp.max_recv_buffer), ("send", self.tcp.max_send_buffer)]
+        {
+            if !(LEAST_BUFFER..=MOST_BUFFER).contains(&bytes) {
+                return Err(ConfigError::Buffer { name, bytes });
+            }
+        }
+        let sane = |keep_alive| keep_alive == KeepAlive::clamped(keep_alive);
+        if !self.tcp.keep_alive.is_none_or(sane) {
+            return Err(ConfigError::KeepAlive);
+        }
+        Ok(())
+    }
+}
+
+/// A setting that makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// There is no address to answer to.
+    NoAddress,
+    /// The address is not one a host can have.
+    NotUnicast(IpAddr),
+    /// The MTU is out of range.
+    Mtu {
+        /// What was asked for.
+        mtu: usize,
+        /// The least that is possible with these addresses.
+        least: usize,
+    },
+    /// A buffer is too small to hold a segment, or too large for sequence numbers.
+    Buffer {
+        /// Which.
+        name: &'static str,
+        /// What was asked for.
+        bytes: u32,
+    },
+    /// A time of the keep-alive is below a second, or there is no probe.
+    KeepAlive,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress => f.write_str("no address: give the stack at least one"),
+            Self::NotUnicast(address) => {
+                write!(f, "{address} is not an address a host can have: use a unicast address")
+            }
+            Self::Mtu { mtu, least } => {
+                write!(f, "an MTU of {mtu} is out of range: use {least} to 65535")
+            }
+            Self::Buffer { name, bytes } => {
+                write!(
+                    f,
+                    "a {name} buffer of {bytes} bytes is out of range: \
+                     use {LEAST_BUFFER} to {MOST_BUFFER}"
+                )
+            }
+            Self::KeepAlive => {
+                f.write_str("keep-alive wants times of a second or more, and a probe")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

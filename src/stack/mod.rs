@@ -1,0 +1,525 @@
+//! Many connections: packets in, packets out, events and deadlines.
+//!
+//! [`Stack`] does no input or output and owns no clock. Its methods come in four kinds:
+//!
+//! - *facts in*: [`on_packet`](Stack::on_packet), [`on_timeout`](Stack::on_timeout);
+//! - *verbs* for the application: [`listen`](Stack::listen), [`accept`](Stack::accept),
+//!   [`connect`](Stack::connect), [`read`](Stack::read), [`write`](Stack::write),
+//!   [`shutdown`](Stack::shutdown), [`close`](Stack::close), [`abort`](Stack::abort);
+//! - *answers out*: [`poll_transmit`](Stack::poll_transmit), [`poll_event`](Stack::poll_event),
+//!   [`poll_timeout`](Stack::poll_timeout);
+//! - *getters*.
+//!
+//! Verbs happen at the time that the stack was told last: after a wait,
+//! [`on_timeout`](Stack::on_timeout) comes first.
+//!
+//! The order of calls: after every fact and every verb, poll events and act upon them, then poll
+//! packets until there are none, then wait until a packet comes or
+//! [`poll_timeout`](Stack::poll_timeout) has passed. When
+//! [`Received::owed_now`] is set, packets are polled before the next one is brought in.
+
+mod config;
+mod control;
+mod counters;
+mod deadlines;
+mod event;
+mod keys;
+mod listener;
+mod ports;
+mod replies;
+mod segments;
+mod sockets;
+mod table;
+mod time_wait;
+mod transmit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use slotmap::SlotMap;
+
+pub use config::{Config, ConfigError};
+pub use counters::{Counters, Drops};
+pub use event::{ConnId, Event, ListenerId, Received};
+pub use sockets::{ConnectError, ListenError};
+
+use crate::ip::path_mtu::PathMtus;
+use crate::tcp::{CloseReason, Connection, Events, Link, Settings, State};
+use crate::time::{Duration, Instant};
+use crate::wire::codec::{HeaderBuffer, Template};
+use crate::wire::{Flow, Frame};
+use deadlines::Deadlines;
+use keys::Keys;
+use listener::{HalfOpenSlot, Listener};
+use ports::Ports;
+use replies::{RateLimit, Replies};
+use table::{Entry, Slabs, Table};
+use time_wait::{ExpiryQueue, TimeWaitRecord};
+
+slotmap::new_key_type! {
+    /// Names a half-open entry.
+    struct HalfOpenId;
+}
+
+/// Segments that a connection may send before the next one has its turn.
+const QUANTUM: u8 = 16;
+
+/// Who waits for a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiter {
+    Connection(ConnId),
+    HalfOpen(HalfOpenId),
+}
+
+/// A connection and its place in the stack.
+struct Slot {
+    connection: Connection,
+    /// The listener that it came from.
+    listener: Option<ListenerId>,
+    /// What the connection is armed for.
+    armed: Option<Instant>,
+    /// Its place in the order of age.
+    serial: u64,
+    /// Segments it may still send in this turn.
+    quantum: u8,
+    /// It waits in the queue of those that may have something to send.
+    ready: bool,
+    /// The table knows it: not so in TIME-WAIT, and when it is over.
+    attached: bool,
+    /// The application has it. Until then it is told nothing.
+    accepted: bool,
+    /// The headers of its ordinary segments, once it has sent one.
+    template: Option<Template>,
+    /// Events that wait to be polled, or (not yet accepted) to be announced.
+    events: Events,
+}
+
+/// A TCP/IP stack: hand it packets and time, and poll it for packets, events and deadlines.
+pub struct Stack {
+    config: Config,
+    settings: Arc<Settings>,
+    keys: Keys,
+    now: Instant,
+
+    slabs: Slabs,
+    table: Table,
+    listeners: SlotMap<ListenerId, Listener>,
+    bound: BTreeMap<(u16, IpAddr), ListenerId>,
+    deadlines: Deadlines<Waiter>,
+    expiry: ExpiryQueue,
+    paths: PathMtus,
+    ports: Ports,
+    by_age: BTreeMap<u64, ConnId>,
+    next_serial: u64,
+
+    ready: VecDeque<ConnId>,
+    events: VecDeque<Event>,
+    replies: Replies,
+    icmp_limit: RateLimit,
+    /// The reply that was polled last; what was returned borrows it.
+    reply: Vec<u8>,
+    header: HeaderBuffer,
+    counters: Counters,
+}
+
+/// What there is at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections that are not over, whether accepted yet or not; TIME-WAIT is not counted here.
+    pub connections: usize,
+    /// SYNs that were answered and not yet acknowledged.
+    pub half_open: usize,
+    /// TIME-WAIT records.
+    pub time_wait: usize,
+    /// Listeners.
+    pub listeners: usize,
+}
+
+/// What can be told of a connection (STATUS, RFC 9293 section 3.10.6).
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The four-tuple.
+    pub flow: Flow,
+    /// The state.
+    pub state: State,
+    /// The smoothed round-trip time, once measured.
+    pub rtt: Option<Duration>,
+    /// The retransmission timeout in force.
+    pub rto: Duration,
+    /// The congestion window in bytes.
+    pub cwnd: u32,
+    /// The slow start threshold in bytes.
+    pub ssthresh: u32,
+    /// Bytes of text in a full-sized segment.
+    pub mss: u32,
+    /// Bytes of text received in order.
+    pub bytes_received: u64,
+    /// Bytes of text that the peer has acknowledged.
+    pub bytes_acked: u64,
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// When the connection was made.
+    pub opened_at: Instant,
+}
+
+impl Stack {
+    /// A stack. All that is random in it comes from `seed`: the same seed, packets and times give
+    /// the same run.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    pub fn new(config: Config, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        config.validate()?;
+        Ok(Self {
+            settings: Arc::new(config.tcp.clone()),
+            config,
+            keys: Keys::new(&seed),
+            now: Instant::ZERO,
+            slabs: Slabs::default(),
+            table: Table::default(),
+            listeners: SlotMap::with_key(),
+            bound: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            expiry: ExpiryQueue::default(),
+            paths: PathMtus::default(),
+            ports: Ports::default(),
+            by_age: BTreeMap::new(),
+            next_serial: 0,
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            replies: Replies::default(),
+            icmp_limit: RateLimit::new(),
+            reply: Vec::new(),
+            header: HeaderBuffer::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    // --- Facts in ---
+
+    /// A packet has arrived at `now`.
+    ///
+    /// In-order text with nothing unread before it comes back, borrowed from the frame. Whoever
+    /// calls this gives it to the application and [`store`](Self::store)s what is not taken, before
+    /// the next packet.
+    pub fn on_packet<'f>(&mut self, now: Instant, frame: Frame<'f>) -> Received<'f> {
+        self.take_packet(now, frame, true)
+    }
+
+    /// A packet has arrived at `now`; all its text goes into the receive buffer. Answers whether
+    /// something is owed at once.
+    pub fn on_packet_stored(&mut self, now: Instant, frame: Frame<'_>) -> bool {
+        self.take_packet(now, frame, false).owed_now
+    }
+
+    /// It is `now`: acts upon every deadline that has passed. Calling it early is harmless.
+    pub fn on_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        while let Some(waiter) = self.deadlines.pop_due(self.now) {
+            match waiter {
+                Waiter::Connection(id) => {
+                    if let Some(slot) = self.slabs.connections.get_mut(id) {
+                        slot.armed = None;
+                        slot.connection.on_timeout(self.now);
+                        self.settle(id);
+                    }
+                }
+                Waiter::HalfOpen(id) => self.on_syn_ack_timeout(id),
+            }
+        }
+        while let Some(id) = self.expiry.pop_expired(self.now, &mut self.slabs.time_wait) {
+            self.forget_time_wait(id);
+        }
+    }
+
+    // --- Answers out (poll_transmit is in transmit.rs) ---
+
+    /// The next thing that an application may want to act on.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        while let Some(event) = self.events.pop_front() {
+            let (id, flag) = match event {
+                Event::Incoming(listener) => {
+                    let Some(listener) = self.listeners.get_mut(listener) else {
+                        continue;
+                    };
+                    listener.announced = false;
+                    return Some(event);
+                }
+                Event::Established(id) => (id, Events::ESTABLISHED),
+                Event::Readable(id) => (id, Events::READABLE),
+                Event::Writable(id) => (id, Events::WRITABLE),
+                Event::PeerClosed(id) => (id, Events::PEER_CLOSED),
+                Event::Urgent(id) => (id, Events::URGENT),
+                Event::Closed(id, _) => (id, Events::CLOSED),
+            };
+            if let Some(slot) = self.slabs.connections.get_mut(id)
+                && slot.events.contains(flag)
+            {
+                slot.events -= flag;
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) is due next; it may turn out that nothing was.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.deadlines.earliest(), self.expiry.earliest(&self.slabs.time_wait)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    // --- Getters ---
+
+    /// The latest time that the stack was told. Verbs happen then.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The settings that the stack was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What there is at the moment.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            connections: self.by_age.len(),
+            half_open: self.slabs.half_open.len(),
+            time_wait: self.slabs.time_wait.len(),
+            listeners: self.listeners.len(),
+        }
+    }
+
+    /// What has happened.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The state of a connection.
+    pub fn state(&self, id: ConnId) -> Option<State> {
+        Some(self.held(id)?.connection.state())
+    }
+
+    /// Why a connection is over, once it is.
+    pub fn close_reason(&self, id: ConnId) -> Option<CloseReason> {
+        self.held(id)?.connection.close_reason()
+    }
+
+    /// What can be told of a connection.
+    pub fn info(&self, id: ConnId) -> Option<Info> {
+        self.held(id).map(|slot| info(&slot.connection))
+    }
+
+    /// The connections that are not over, newest first.
+    pub fn connections(&self) -> impl Iterator<Item = Info> + '_ {
+        let slots = self.by_age.values().rev().filter_map(|&id| self.slabs.connections.get(id));
+        slots.map(|slot| info(&slot.connection))
+    }
+
+    /// Bytes of memory taken by all connections, records and tables; it walks all of them, and is
+    /// meant for tests and benches.
+    pub fn memory(&self) -> usize {
+        let connections: usize = self
+            .slabs
+            .connections
+            .values()
+            .map(|slot| size_of::<Slot>() - size_of::<Connection>() + slot.connection.memory())
+            .sum();
+        connections
+            + self.slabs.connections.capacity() * 16
+            + self.slabs.half_open.capacity() * (size_of::<HalfOpenSlot>() + 4)
+            + self.slabs.time_wait.capacity() * (size_of::<TimeWaitRecord>() + 4)
+            + self.table.memory()
+            + self.expiry.memory()
+            + self.by_age.len() * 2 * size_of::<(u64, ConnId)>()
+            + self.deadlines.len() * 2 * size_of::<(Instant, Waiter)>()
+    }
+
+    // --- What the parts share ---
+
+    /// A connection that an application has, or will have once it is accepted.
+    fn held(&self, id: ConnId) -> Option<&Slot> {
+        self.slabs.connections.get(id).map(Box::as_ref).filter(|slot| !slot.connection.is_orphan())
+    }
+
+    fn held_mut(&mut self, id: ConnId) -> Option<&mut Slot> {
+        let slot = self.slabs.connections.get_mut(id).map(Box::as_mut);
+        slot.filter(|slot| !slot.connection.is_orphan())
+    }
+
+    /// Time never goes back.
+    fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// The link, and what the path to `remote` is known to carry.
+    fn link(&self, flow: &Flow) -> Link {
+        let mtu = self.config.mtu;
+        let path_mtu = self.paths.get(flow.remote(), self.now).unwrap_or(mtu).min(mtu);
+        Link { mtu, path_mtu }
+    }
+
+    /// The initial sequence number of a connection that starts now.
+    fn initial_sequence_number(&self, flow: &Flow) -> crate::wire::SeqNum {
+        match self.config.fixed_iss {
+            Some(iss) => crate::wire::SeqNum(iss),
+            None => self.keys.initial_sequence_number(self.now, flow),
+        }
+    }
+
+    /// Takes a new connection into the table.
+    fn insert(&mut self, connection: Connection, listener: Option<ListenerId>) -> ConnId {
+        let flow = *connection.flow();
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let id = self.slabs.connections.insert(Box::new(Slot {
+            connection,
+            listener,
+            armed: None,
+            serial,
+            quantum: QUANTUM,
+            ready: false,
+            attached: true,
+            accepted: listener.is_none(),
+            template: None,
+            events: Events::empty(),
+        }));
+        self.by_age.insert(serial, id);
+        self.table.insert(&self.keys, &self.slabs, &flow, Entry::Connection(id));
+        id
+    }
+
+    /// Draws the conclusions after anything has happened to a connection: events, the way into
+    /// TIME-WAIT and out of the table, its deadline, and its turn to send.
+    fn settle(&mut self, id: ConnId) {
+        let Some(slot) = self.slabs.connections.get_mut(id) else {
+            return;
+        };
+        let events = slot.connection.take_events();
+        if !events.is_empty() {
+            self.publish(id, events);
+        }
+        let Some(slot) = self.slabs.connections.get_mut(id) else {
+            return;
+        };
+        let connection = &mut slot.connection;
+        #[cfg(debug_assertions)]
+        connection.check();
+        if connection.close_reason().is_some() {
+            self.on_over(id);
+            return;
+        }
+        if let Some(at) = connection.poll_timeout() {
+            self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
+        }
+        self.make_ready(id);
+    }
+
+    /// The connection is over, or lives on in TIME-WAIT only.
+    fn on_over(&mut self, id: ConnId) {
+        let Some(slot) = self.slabs.connections.get_mut(id) else { return };
+        let connection = &mut slot.connection;
+        let acknowledge = connection.owes_ack();
+        let remains = (connection.state() == State::TimeWait).then(|| connection.remains());
+        if slot.attached {
+            self.detach(id);
+            if let Some(remains) = remains {
+                self.enter_time_wait(&remains, acknowledge);
+            }
+        }
+        self.make_ready(id);
+    }
+
+    /// Lets a connection have its turn to send, if it may have something; one that nobody needs
+    /// any more goes when it has nothing.
+    fn make_ready(&mut self, id: ConnId) {
+        let Some(slot) = self.slabs.connections.get_mut(id) else { return };
+        if slot.connection.may_transmit() {
+            if !slot.ready {
+                slot.ready = true;
+                self.ready.push_back(id);
+            }
+        } else if slot.connection.is_orphan() && slot.connection.close_reason().is_some() {
+            self.slabs.connections.remove(id);
+        }
+    }
+
+    /// Takes a connection out of the table. It stays in its slab as long as the application has it.
+    fn detach(&mut self, id: ConnId) {
+        let Some(slot) = self.slabs.connections.get_mut(id) else {
+            return;
+        };
+        slot.attached = false;
+        self.by_age.remove(&slot.serial);
+        self.deadlines.disarm(Waiter::Connection(id), &mut slot.armed);
+        self.count_end(id);
+        let Some(slot) = self.slabs.connections.get(id) else {
+            return;
+        };
+        self.table.remove(&self.keys, slot.connection.flow(), Entry::Connection(id));
+    }
+
+    fn count_end(&mut self, id: ConnId) {
+        let Some(slot) = self.slabs.connections.get(id) else {
+            return;
+        };
+        match slot.connection.close_reason() {
+            Some(CloseReason::Finished) | None => {}
+            Some(reason) => {
+                if reason == CloseReason::TimedOut {
+                    self.counters.timeouts += 1;
+                }
+                if slot.connection.was_established() {
+                    self.counters.established_resets += 1;
+                } else {
+                    self.counters.attempt_fails += 1;
+                }
+            }
+        }
+    }
+
+    /// Tells the application what has happened to a connection, or keeps it until it has it.
+    fn publish(&mut self, id: ConnId, events: Events) {
+        let Some(slot) = self.slabs.connections.get_mut(id) else {
+            return;
+        };
+        if slot.connection.is_orphan() {
+            return;
+        }
+        let fresh = events - slot.events;
+        slot.events |= events;
+        if !slot.accepted {
+            return;
+        }
+        let reason = slot.connection.close_reason();
+        let announce = [
+            (Events::ESTABLISHED, Event::Established(id)),
+            (Events::READABLE, Event::Readable(id)),
+            (Events::URGENT, Event::Urgent(id)),
+            (Events::WRITABLE, Event::Writable(id)),
+            (Events::PEER_CLOSED, Event::PeerClosed(id)),
+            (Events::CLOSED, Event::Closed(id, reason.unwrap_or(CloseReason::Finished))),
+        ];
+        let fresh = announce.into_iter().filter(|(flag, _)| fresh.contains(*flag));
+        self.events.extend(fresh.map(|(_, event)| event));
+    }
+}
+
+fn info(connection: &Connection) -> Info {
+    Info {
+        flow: *connection.flow(),
+        state: connection.state(),
+        rtt: connection.srtt(),
+        rto: connection.rto(),
+        cwnd: connection.cwnd(),
+        ssthresh: connection.ssthresh(),
+        mss: connection.effective_mss(),
+        bytes_received: connection.bytes_received(),
+        bytes_acked: connection.bytes_acked(),
+        retransmissions: connection.retransmissions(),
+        opened_at: connection.opened_at(),
+    }
+}

@@ -1,0 +1,320 @@
+//! TCP segments on their way in: to the connection, the half-open entry, the TIME-WAIT record or
+//! the listener that they are for (RFC 9293 section 3.10.7).
+
+use super::time_wait::{TimeWaitId, TimeWaitRecord, TimeWaitVerdict};
+use super::{ConnId, Entry, Event, HalfOpenId, HalfOpenSlot, ListenerId, Received, Stack, Waiter};
+use crate::tcp::{Connection, HalfOpen, HalfOpenVerdict, Outgoing, Remains, timestamps};
+use crate::wire::{Flags, Flow, Segment, SeqNum};
+
+impl Stack {
+    /// A segment has arrived that is right in itself.
+    pub(super) fn on_segment<'f>(
+        &mut self,
+        flow: &Flow,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> Received<'f> {
+        self.counters.segments_in += 1;
+        log::debug!("{} > {}: {segment}", flow.remote_addr(), flow.local_addr());
+        let received = match self.table.find(&self.keys, &self.slabs, flow) {
+            Some(Entry::Connection(id)) => self.for_connection(id, segment, hand_out),
+            Some(Entry::HalfOpen(id)) => self.for_half_open(id, segment),
+            Some(Entry::TimeWait(id)) => self.for_time_wait(id, segment),
+            // What the table knows is between us and others.
+            None if self.is_between_us_and_others(flow.remote(), flow.local()) => {
+                self.for_listener(flow, segment, None)
+            }
+            None => Received::default(),
+        };
+        Received { owed_now: received.owed_now || !self.replies.is_empty(), ..received }
+    }
+
+    fn for_connection<'f>(
+        &mut self,
+        id: ConnId,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> Received<'f> {
+        let Some(slot) = self.slabs.connections.get_mut(id) else {
+            return Received::default();
+        };
+        let hand_out = hand_out && slot.accepted;
+        let arrival = slot.connection.on_segment(self.now, segment, hand_out);
+        let owed_now = slot.connection.owes_now();
+        if arrival.stray {
+            let flow = *slot.connection.flow();
+            if slot.connection.is_orphan() {
+                self.counters.aborts_on_data += 1;
+            }
+            self.reset_stranger(&flow, segment);
+        }
+        self.settle(id);
+        Received { data: arrival.text.map(|text| (id, text)), owed_now }
+    }
+
+    fn for_half_open<'f>(&mut self, id: HalfOpenId, segment: &Segment<'_>) -> Received<'f> {
+        let Some(slot) = self.slabs.half_open.get_mut(id) else {
+            return Received::default();
+        };
+        let flow = *slot.half_open.flow();
+        match slot.half_open.on_segment(self.now, segment, &self.settings) {
+            HalfOpenVerdict::Ignore => {}
+            HalfOpenVerdict::Resend => {
+                self.counters.syn_acks_retransmitted += 1;
+                self.resend_syn_ack(id);
+            }
+            HalfOpenVerdict::Acknowledge => {
+                let ack = slot.half_open.bare_ack(self.now, &self.settings);
+                self.reply(flow, &ack);
+            }
+            HalfOpenVerdict::Stray => self.reset_stranger(&flow, segment),
+            HalfOpenVerdict::Forget => {
+                self.counters.attempt_fails += 1;
+                self.forget_half_open(id);
+            }
+            HalfOpenVerdict::Establish => self.establish(id, segment),
+        }
+        Received::default()
+    }
+
+    /// The handshake of a passive open is over.
+    fn establish(&mut self, id: HalfOpenId, segment: &Segment<'_>) {
+        let Some(listener_id) = self.slabs.half_open.get(id).map(|slot| slot.listener) else {
+            return;
+        };
+        if !self.has_room(listener_id) {
+            // Dropped without a word: the SYN-ACK is repeated, the peer's ACK with it, and by then
+            // there may be room. A reset would make the peer fail.
+            return;
+        }
+        let Some(HalfOpenSlot { half_open, .. }) = self.forget_half_open(id) else {
+            return;
+        };
+        let link = self.link(half_open.flow());
+        let settings = self.settings.clone();
+        let mut connection = Connection::accept(self.now, &half_open, settings, link);
+        connection.on_segment(self.now, segment, false);
+        connection.accept_early_text(self.now, &half_open);
+        let id = self.insert(connection, Some(listener_id));
+        self.counters.passive_opens += 1;
+        if let Some(listener) = self.listeners.get_mut(listener_id) {
+            listener.accept_queue.push_back(id);
+            if !listener.announced {
+                listener.announced = true;
+                self.events.push_back(Event::Incoming(listener_id));
+            }
+        }
+        self.settle(id);
+    }
+
+    /// Whether a listener can take one more connection; counts it when it cannot.
+    fn has_room(&mut self, id: ListenerId) -> bool {
+        if self.slabs.connections.len() >= self.config.max_connections {
+            self.counters.too_many_connections += 1;
+            return false;
+        }
+        let queued = self.listeners.get(id).map_or(usize::MAX, |l| l.accept_queue.len());
+        let room = queued < self.config.max_accept_queue;
+        self.counters.listen_overflows += u64::from(!room);
+        room
+    }
+
+    fn for_time_wait<'f>(&mut self, id: TimeWaitId, segment: &Segment<'f>) -> Received<'f> {
+        let Some(record) = self.slabs.time_wait.get_mut(id) else {
+            return Received::default();
+        };
+        let flow = *record.flow();
+        match record.on_segment(self.now, segment) {
+            TimeWaitVerdict::Ignore => {}
+            TimeWaitVerdict::Acknowledge => self.acknowledge_time_wait(id),
+            TimeWaitVerdict::Restart => {
+                let expires = self.now + self.config.time_wait;
+                if record.restart(expires) {
+                    self.expiry.push(id, &self.slabs.time_wait);
+                }
+                self.acknowledge_time_wait(id);
+            }
+            TimeWaitVerdict::Reopen(_) if !self.can_reopen(&flow) => self.acknowledge_time_wait(id),
+            TimeWaitVerdict::Reopen(least) => {
+                self.counters.time_wait_reused += 1;
+                self.forget_time_wait(id);
+                return self.for_listener(&flow, segment, Some(least));
+            }
+        }
+        Received::default()
+    }
+
+    /// Whether a SYN that could take over from TIME-WAIT finds somebody to take it: otherwise it
+    /// must not end TIME-WAIT, or RFC 1337 would be got round.
+    fn can_reopen(&mut self, flow: &Flow) -> bool {
+        self.listener_for(flow).is_some_and(|listener| self.has_room(listener))
+    }
+
+    /// No connection: LISTEN or CLOSED (RFC 9293 sections 3.10.7.1 and 3.10.7.2). `least` is where
+    /// the sequence numbers start of a connection that takes over from TIME-WAIT.
+    fn for_listener<'f>(
+        &mut self,
+        flow: &Flow,
+        segment: &Segment<'_>,
+        least: Option<SeqNum>,
+    ) -> Received<'f> {
+        let listener = self.listener_for(flow);
+        match listener {
+            // First: a reset is ignored. Second: an ACK is answered with a reset.
+            _ if segment.has(Flags::RST) => {}
+            Some(listener) if !segment.has(Flags::ACK) => {
+                // Third: a SYN. Fourth: anything else is dropped.
+                if segment.has(Flags::SYN) {
+                    self.on_syn(listener, flow, segment, least);
+                }
+            }
+            _ => self.reset_stranger(flow, segment),
+        }
+        Received::default()
+    }
+
+    /// A connection request.
+    fn on_syn(
+        &mut self,
+        id: ListenerId,
+        flow: &Flow,
+        segment: &Segment<'_>,
+        least: Option<SeqNum>,
+    ) {
+        if !self.has_room(id) {
+            return;
+        }
+        let Some(listener) = self.listeners.get_mut(id) else {
+            return;
+        };
+        if listener.half_open() >= self.config.max_half_open {
+            let live = &self.slabs.half_open;
+            if let Some(oldest) = listener.oldest(|id| live.contains_key(id)) {
+                self.counters.half_open_evicted += 1;
+                self.forget_half_open(oldest);
+            }
+        }
+        let iss = least.unwrap_or_else(|| self.initial_sequence_number(flow));
+        let offset = self.keys.timestamp_offset(flow);
+        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, &self.settings);
+        let slot = HalfOpenSlot { half_open, listener: id, armed: None };
+        let half_open = self.slabs.half_open.insert(slot);
+        self.table.insert(&self.keys, &self.slabs, flow, Entry::HalfOpen(half_open));
+        if let Some(listener) = self.listeners.get_mut(id) {
+            listener.push(half_open, |id| self.slabs.half_open.contains_key(id));
+        }
+        self.send_syn_ack(half_open);
+        self.arm_half_open(half_open);
+    }
+
+    fn send_syn_ack(&mut self, id: HalfOpenId) {
+        let Some(slot) = self.slabs.half_open.get(id) else {
+            return;
+        };
+        let flow = *slot.half_open.flow();
+        let syn_ack = slot.half_open.syn_ack(self.now, &self.settings, self.link(&flow));
+        self.reply(flow, &syn_ack);
+    }
+
+    /// The peer has repeated its SYN.
+    fn resend_syn_ack(&mut self, id: HalfOpenId) {
+        if let Some(slot) = self.slabs.half_open.get_mut(id) {
+            slot.half_open.on_resent(self.now);
+            self.send_syn_ack(id);
+        }
+    }
+
+    /// A SYN-ACK has gone unanswered.
+    pub(super) fn on_syn_ack_timeout(&mut self, id: HalfOpenId) {
+        let Some(slot) = self.slabs.half_open.get_mut(id) else {
+            return;
+        };
+        slot.armed = None;
+        if self.now < slot.half_open.due() {
+            // The SYN has come again since, and the SYN-ACK has gone out again with it.
+            self.arm_half_open(id);
+        } else if slot.half_open.on_timeout(self.now, &self.settings) {
+            self.counters.syn_acks_retransmitted += 1;
+            self.send_syn_ack(id);
+            self.arm_half_open(id);
+        } else {
+            self.counters.attempt_fails += 1;
+            self.forget_half_open(id);
+        }
+    }
+
+    fn arm_half_open(&mut self, id: HalfOpenId) {
+        if let Some(slot) = self.slabs.half_open.get_mut(id) {
+            let at = slot.half_open.due();
+            self.deadlines.arm(Waiter::HalfOpen(id), &mut slot.armed, at);
+        }
+    }
+
+    /// Removes a half-open entry.
+    pub(super) fn forget_half_open(&mut self, id: HalfOpenId) -> Option<HalfOpenSlot> {
+        let slot = self.slabs.half_open.get_mut(id)?;
+        self.deadlines.disarm(Waiter::HalfOpen(id), &mut slot.armed);
+        self.table.remove(&self.keys, slot.half_open.flow(), Entry::HalfOpen(id));
+        if let Some(listener) = self.listeners.get_mut(slot.listener) {
+            listener.forget();
+        }
+        self.slabs.half_open.remove(id)
+    }
+
+    /// A connection has reached TIME-WAIT; its four-tuple is out of the table.
+    pub(super) fn enter_time_wait(&mut self, remains: &Remains, acknowledge: bool) {
+        self.counters.time_wait_entered += 1;
+        let expires = self.now + self.config.time_wait;
+        let record = TimeWaitRecord::new(remains, expires);
+        let live = &self.slabs.time_wait;
+        if live.len() >= self.config.max_time_wait
+            && let Some(oldest) = self.expiry.pop_oldest(|id| live.contains_key(id))
+        {
+            self.counters.time_wait_evicted += 1;
+            self.forget_time_wait(oldest);
+        }
+        let id = self.slabs.time_wait.insert(record);
+        self.table.insert(&self.keys, &self.slabs, &remains.flow, Entry::TimeWait(id));
+        self.expiry.push(id, &self.slabs.time_wait);
+        if acknowledge {
+            self.acknowledge_time_wait(id);
+        }
+    }
+
+    fn acknowledge_time_wait(&mut self, id: TimeWaitId) {
+        let Some(record) = self.slabs.time_wait.get(id) else {
+            return;
+        };
+        let flow = *record.flow();
+        let clock = timestamps::clock(self.now, self.keys.timestamp_offset(&flow));
+        let ack = record.ack(clock);
+        self.reply(flow, &ack);
+    }
+
+    pub(super) fn forget_time_wait(&mut self, id: TimeWaitId) {
+        if let Some(record) = self.slabs.time_wait.get(id) {
+            self.table.remove(&self.keys, record.flow(), Entry::TimeWait(id));
+            self.slabs.time_wait.remove(id);
+        }
+    }
+
+    /// The reset of RFC 9293 section 3.10.7.1.
+    fn reset_stranger(&mut self, flow: &Flow, segment: &Segment<'_>) {
+        if segment.has(Flags::RST) {
+            return;
+        }
+        let reset = if segment.has(Flags::ACK) {
+            // "<SEQ=SEG.ACK><CTL=RST>"
+            Outgoing { seq: segment.ack, flags: Flags::RST, ..Outgoing::default() }
+        } else {
+            // "<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>"
+            Outgoing {
+                seq: SeqNum(0),
+                ack: segment.range().end,
+                flags: Flags::RST | Flags::ACK,
+                ..Outgoing::default()
+            }
+        };
+        self.reply(*flow, &reset);
+    }
+}

@@ -1,0 +1,330 @@
+//! What an application asks of the stack (RFC 9293 section 3.10.1 to 3.10.6).
+
+use core::fmt;
+use core::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{ConnId, Listener, ListenerId, Stack};
+use crate::tcp::{Connection, Events, KeepAlive, ReadError, WriteError};
+use crate::wire::Flow;
+
+/// Why a listener could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// The address is not one of the stack's.
+    NoSuchAddress(IpAddr),
+    /// Somebody listens there already.
+    InUse(SocketAddr),
+    /// Port 0 is no port to listen on.
+    PortZero,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchAddress(ip) => write!(f, "{ip} is not an address of this stack"),
+            Self::InUse(on) => write!(f, "{on} is listened on already"),
+            Self::PortZero => f.write_str("port 0 cannot be listened on: use 1 to 65535"),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+/// Why a connection could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// The local address is not one of the stack's.
+    NoSuchAddress(IpAddr),
+    /// The stack has no address of the family of this one.
+    NoAddressFor(IpAddr),
+    /// The remote end is not one host's port.
+    NotUnicast(SocketAddr),
+    /// All ephemeral ports are in use towards that remote end.
+    PortsExhausted,
+    /// The same two ends are connected already, or were until just now.
+    InUse(SocketAddr),
+    /// There are as many connections as allowed.
+    TooManyConnections,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchAddress(ip) => write!(f, "{ip} is not an address of this stack"),
+            Self::NoAddressFor(ip) => {
+                let family = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+                write!(f, "this stack has no {family} address to reach {ip} from")
+            }
+            Self::NotUnicast(remote) => write!(f, "{remote} is not the port of one host"),
+            Self::PortsExhausted => f.write_str("all ephemeral ports are in use"),
+            Self::InUse(local) => write!(f, "{local} is in use towards this remote end"),
+            Self::TooManyConnections => f.write_str("there are too many connections"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Stack {
+    /// Passive OPEN (RFC 9293 section 3.10.1). An unspecified address stands for all the stack's
+    /// addresses of its family, `[::]` for all of both.
+    ///
+    /// # Errors
+    /// When the address is not the stack's, or is listened on already.
+    pub fn listen(&mut self, on: SocketAddr) -> Result<ListenerId, ListenError> {
+        if on.port() == 0 {
+            return Err(ListenError::PortZero);
+        }
+        if !on.ip().is_unspecified() && !self.config.addresses.contains(&on.ip()) {
+            return Err(ListenError::NoSuchAddress(on.ip()));
+        }
+        let key = (on.port(), on.ip());
+        if self.bound.contains_key(&key) {
+            return Err(ListenError::InUse(on));
+        }
+        let id = self.listeners.insert(Listener::new(on));
+        self.bound.insert(key, id);
+        Ok(id)
+    }
+
+    /// Stops listening. Half-open entries are forgotten; what waited for `accept` is reset.
+    pub fn unlisten(&mut self, id: ListenerId) {
+        let Some(mut listener) = self.listeners.remove(id) else {
+            return;
+        };
+        self.bound.remove(&(listener.on.port(), listener.on.ip()));
+        for half_open in listener.drain() {
+            self.forget_half_open(half_open);
+        }
+        for connection in listener.accept_queue {
+            self.abort(connection);
+        }
+    }
+
+    /// The listener that a connection request is for: that of the address, or that of all.
+    pub(super) fn listener_for(&self, flow: &Flow) -> Option<ListenerId> {
+        const ANY_V4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let port = flow.local_port();
+        let any_of_family = if flow.is_ipv6() { ANY } else { ANY_V4 };
+        [flow.local(), any_of_family, ANY]
+            .into_iter()
+            .find_map(|address| self.bound.get(&(port, address)).copied())
+    }
+
+    /// The connection that has waited longest at a listener.
+    pub fn accept(&mut self, id: ListenerId) -> Option<ConnId> {
+        let id = self.listeners.get_mut(id)?.accept_queue.pop_front()?;
+        let slot = self.held_mut(id)?;
+        slot.accepted = true;
+        let kept = core::mem::take(&mut slot.events) - Events::ESTABLISHED;
+        self.publish(id, kept);
+        Some(id)
+    }
+
+    /// The listener that a connection came from; `None` for one that was made by `connect`.
+    pub fn listener_of(&self, id: ConnId) -> Option<ListenerId> {
+        self.held(id)?.listener
+    }
+
+    /// Active OPEN (RFC 9293 section 3.10.1). Without a local end, or with one of an unspecified
+    /// address or port 0, the stack chooses. [`Event::Established`](super::Event::Established) or
+    /// [`Event::Closed`](super::Event::Closed) tells how it went.
+    ///
+    /// # Errors
+    /// When the connection cannot even be tried.
+    pub fn connect(
+        &mut self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<ConnId, ConnectError> {
+        let broadcast = matches!(remote.ip(), IpAddr::V4(v4) if v4.is_broadcast());
+        let no_host = remote.ip().is_unspecified() || remote.ip().is_multicast() || broadcast;
+        if no_host || remote.port() == 0 {
+            return Err(ConnectError::NotUnicast(remote));
+        }
+        if self.slabs.connections.len() >= self.config.max_connections {
+            return Err(ConnectError::TooManyConnections);
+        }
+        let address = self.local_address(local, remote)?;
+        let port = match local.map(|local| local.port()) {
+            Some(port) if port != 0 => port,
+            _ => self.ephemeral_port(address, remote)?,
+        };
+        let flow = Flow::new(SocketAddr::new(address, port), remote);
+        if self.table.get(&self.keys, &self.slabs, &flow).is_some() {
+            return Err(ConnectError::InUse(flow.local_addr()));
+        }
+        let iss = self.initial_sequence_number(&flow);
+        let offset = self.keys.timestamp_offset(&flow);
+        let link = self.link(&flow);
+        let settings = self.settings.clone();
+        let connection = Connection::connect(self.now, flow, iss, offset, settings, link);
+        let id = self.insert(connection, None);
+        self.counters.active_opens += 1;
+        self.settle(id);
+        Ok(id)
+    }
+
+    fn local_address(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<IpAddr, ConnectError> {
+        let wanted = local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
+        if let Some(ip) = wanted {
+            if !self.config.addresses.contains(&ip) {
+                return Err(ConnectError::NoSuchAddress(ip));
+            }
+            if ip.is_ipv6() != remote.is_ipv6() {
+                return Err(ConnectError::NoAddressFor(remote.ip()));
+            }
+            return Ok(ip);
+        }
+        let same_family = |ip: &&IpAddr| ip.is_ipv6() == remote.is_ipv6();
+        let first = self.config.addresses.iter().find(same_family).copied();
+        first.ok_or(ConnectError::NoAddressFor(remote.ip()))
+    }
+
+    fn ephemeral_port(&mut self, local: IpAddr, remote: SocketAddr) -> Result<u16, ConnectError> {
+        let offset = self.keys.port_offset(local, remote.ip(), remote.port());
+        let (table, keys, slabs) = (&self.table, &self.keys, &self.slabs);
+        let is_free = |port| {
+            let flow = Flow::new(SocketAddr::new(local, port), remote);
+            table.get(keys, slabs, &flow).is_none()
+        };
+        self.ports.choose(offset, is_free).ok_or(ConnectError::PortsExhausted)
+    }
+
+    /// RECEIVE (RFC 9293 section 3.10.3): copies what has arrived; `Ok(0)` is the end of the
+    /// stream.
+    ///
+    /// # Errors
+    /// When nothing has arrived, or the connection is over and all has been read.
+    pub fn read(&mut self, id: ConnId, into: &mut [u8]) -> Result<usize, ReadError> {
+        let slot = self.held_mut(id).ok_or(ReadError::NoSuchConnection)?;
+        let n = slot.connection.read(into)?;
+        self.settle(id);
+        Ok(n)
+    }
+
+    /// SEND (RFC 9293 section 3.10.2): copies what fits and answers how much that was. When that
+    /// fills the buffer, [`Event::Writable`](super::Event::Writable) tells when there is room.
+    ///
+    /// # Errors
+    /// When this side has been shut down, or the connection is over.
+    pub fn write(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
+        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
+        let taken = slot.connection.write(data)?;
+        self.settle(id);
+        Ok(taken)
+    }
+
+    /// SEND with the urgent flag (RFC 9293 section 3.8.5): the peer's mark lies behind the last
+    /// byte that was taken.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_urgent(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
+        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
+        let taken = slot.connection.write_urgent(data)?;
+        self.settle(id);
+        Ok(taken)
+    }
+
+    /// Puts into the receive buffer what an application did not take of the text that
+    /// [`on_packet`](Self::on_packet) handed out. Call it before the next packet, and only then.
+    pub fn store(&mut self, id: ConnId, rest: &[u8]) {
+        if let Some(slot) = self.slabs.connections.get_mut(id)
+            && !rest.is_empty()
+        {
+            slot.connection.store(rest);
+            if slot.connection.is_orphan() {
+                self.settle(id);
+            }
+        }
+    }
+
+    /// Bytes that a read would give.
+    pub fn readable(&self, id: ConnId) -> usize {
+        self.held(id).map_or(0, |slot| slot.connection.readable())
+    }
+
+    /// Bytes that a write would take.
+    pub fn writable(&self, id: ConnId) -> usize {
+        self.held(id).map_or(0, |slot| slot.connection.writable())
+    }
+
+    /// Bytes from the first unread one up to the end of the urgent data, if the peer has marked
+    /// some (RFC 9293 section 3.8.5, MUST-33).
+    pub fn urgent_mark(&self, id: ConnId) -> Option<u32> {
+        self.held(id)?.connection.urgent_mark()
+    }
+
+    /// CLOSE of our side (RFC 9293 section 3.10.4): a FIN follows what was written, and reading
+    /// goes on.
+    pub fn shutdown(&mut self, id: ConnId) {
+        if let Some(slot) = self.held_mut(id) {
+            slot.connection.shutdown();
+            self.settle(id);
+        }
+    }
+
+    /// Gives the id back. What was written still goes out, and a FIN after it; but if received
+    /// text would be thrown away, or linger is zero, the connection is reset.
+    pub fn close(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(slot) = self.held_mut(id) else { return };
+        slot.events = Events::empty();
+        if !slot.connection.close(now) {
+            self.counters.aborts_on_close += 1;
+        }
+        self.settle(id);
+    }
+
+    /// ABORT (RFC 9293 section 3.10.5): resets the connection and gives the id back.
+    pub fn abort(&mut self, id: ConnId) {
+        if let Some(slot) = self.held_mut(id) {
+            slot.events = Events::empty();
+            slot.connection.abort();
+            self.settle(id);
+        }
+    }
+
+    /// Turns Nagle's algorithm off or on (TCP_NODELAY).
+    pub fn set_no_delay(&mut self, id: ConnId, on: bool) {
+        if let Some(slot) = self.held_mut(id) {
+            slot.connection.settings_mut().no_delay = on;
+            self.settle(id);
+        }
+    }
+
+    /// Turns keep-alive on or off (SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT). Times
+    /// below a second count as a second, and at least one probe is sent.
+    pub fn set_keep_alive(&mut self, id: ConnId, keep_alive: Option<KeepAlive>) {
+        let now = self.now;
+        if let Some(slot) = self.held_mut(id) {
+            slot.connection.settings_mut().keep_alive = keep_alive.map(KeepAlive::clamped);
+            slot.connection.on_keep_alive_changed(now);
+            self.settle(id);
+        }
+    }
+
+    /// Sets what `close` does with data that is not yet acknowledged (SO_LINGER).
+    pub fn set_linger(&mut self, id: ConnId, linger: Option<Duration>) {
+        if let Some(slot) = self.held_mut(id) {
+            slot.connection.settings_mut().linger = linger;
+        }
+    }
+
+    /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).
+    pub fn set_user_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
+        let now = self.now;
+        if let Some(slot) = self.held_mut(id) {
+            slot.connection.settings_mut().user_timeout = timeout;
+            slot.connection.on_user_timeout_changed(now);
+            self.settle(id);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! TIME-WAIT: a compact record of a connection that is over, kept for 2 MSL (RFC 9293 sections
+//! 3.4.2 and 3.6.1, RFC 1337, RFC 6191).
+
+use std::collections::VecDeque;
+
+use slotmap::SlotMap;
+
+use crate::tcp::{ChallengeLimit, Outgoing, Remains, timestamps};
+use crate::time::Instant;
+use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps};
+
+slotmap::new_key_type! {
+    /// Names a TIME-WAIT record.
+    pub(super) struct TimeWaitId;
+}
+
+/// How far beyond the old sequence numbers a connection starts that reuses the four-tuple; as
+/// Linux. The old ones were sent in a window of up to 64 KiB when nothing more is known.
+const REUSE_DISTANCE: u32 = 65_535 + 2;
+
+/// What is left of a connection. There may be many of these: what can be worked out is not kept.
+#[derive(Debug)]
+pub(super) struct TimeWaitRecord {
+    flow: Flow,
+    snd_nxt: SeqNum,
+    rcv_nxt: SeqNum,
+    /// TS.Recent, if there are timestamps.
+    ts_recent: u32,
+    window: u16,
+    limit: ChallengeLimit,
+    expires: Instant,
+    has_timestamps: bool,
+    /// It was restarted, and has a second place in the queue of expiries.
+    restarted: bool,
+}
+
+/// What a segment does to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TimeWaitVerdict {
+    /// Nothing.
+    Ignore,
+    /// An ACK is owed.
+    Acknowledge,
+    /// An ACK is owed, and 2 MSL start anew.
+    Restart,
+    /// A new connection may take over; its ISS must lie at or after this.
+    Reopen(SeqNum),
+}
+
+impl TimeWaitRecord {
+    pub(super) fn new(remains: &Remains, expires: Instant) -> Self {
+        let Remains { flow, snd_nxt, rcv_nxt, recv_window, recv_scale, ts_recent } = *remains;
+        Self {
+            flow,
+            snd_nxt,
+            rcv_nxt,
+            ts_recent: ts_recent.unwrap_or_default(),
+            window: recv_scale.compress(recv_window),
+            limit: ChallengeLimit::default(),
+            expires,
+            has_timestamps: ts_recent.is_some(),
+            restarted: false,
+        }
+    }
+
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The ACK that repeats where both sides stand; our timestamp clock reads `clock`.
+    pub(super) fn ack(&self, clock: u32) -> Outgoing {
+        let stamp = Timestamps { value: clock, echo: self.ts_recent };
+        Outgoing {
+            seq: self.snd_nxt,
+            ack: self.rcv_nxt,
+            flags: Flags::ACK,
+            window: self.window,
+            options: Options {
+                timestamps: self.has_timestamps.then_some(stamp),
+                ..Options::default()
+            },
+            ..Outgoing::default()
+        }
+    }
+
+    /// SEGMENT ARRIVES in TIME-WAIT (RFC 9293 section 3.10.7.4).
+    pub(super) fn on_segment(&mut self, now: Instant, segment: &Segment<'_>) -> TimeWaitVerdict {
+        if segment.has(Flags::RST) {
+            // RFC 1337 section 3 (F1): an old duplicate must not end TIME-WAIT.
+            return TimeWaitVerdict::Ignore;
+        }
+        let ts = segment.options.timestamps.filter(|_| self.has_timestamps);
+        let newer_timestamp = ts.is_some_and(|ts| timestamps::is_before(self.ts_recent, ts.value));
+        let old_timestamp = ts.is_some_and(|ts| timestamps::is_before(ts.value, self.ts_recent));
+        if segment.flags & (Flags::SYN | Flags::ACK) == Flags::SYN && !old_timestamp {
+            // RFC 6191 section 2, RFC 9293 section 3.6.1 (MAY-2).
+            let later = segment.seq.is_after(self.rcv_nxt);
+            if newer_timestamp || later {
+                return TimeWaitVerdict::Reopen(self.snd_nxt + REUSE_DISTANCE);
+            }
+        }
+        if segment.has(Flags::FIN)
+            && !segment.has(Flags::SYN)
+            && segment.range().end == self.rcv_nxt
+        {
+            // "a retransmission of the remote FIN. Acknowledge it, and restart the 2 MSL timeout."
+            return TimeWaitVerdict::Restart;
+        }
+        if segment.seq == self.rcv_nxt && segment.is_empty() && !old_timestamp {
+            return TimeWaitVerdict::Ignore;
+        }
+        if segment.payload.is_empty() && !self.limit.allow(now) {
+            return TimeWaitVerdict::Ignore;
+        }
+        TimeWaitVerdict::Acknowledge
+    }
+
+    /// 2 MSL start anew. Answers whether the record needs another place in the queue of expiries:
+    /// once, however often the peer repeats its FIN.
+    pub(super) fn restart(&mut self, expires: Instant) -> bool {
+        self.expires = expires;
+        !core::mem::replace(&mut self.restarted, true)
+    }
+}
+
+/// The records in the order in which they expire: all of them live equally long, so a queue
+/// will do. One that was restarted has a second place further back; the first then means nothing.
+#[derive(Default)]
+pub(super) struct ExpiryQueue(VecDeque<TimeWaitId>);
+
+impl ExpiryQueue {
+    pub(super) fn push(&mut self, id: TimeWaitId, records: &SlotMap<TimeWaitId, TimeWaitRecord>) {
+        if self.0.len() > 2 * records.len() + 64 {
+            // Most of the queue was taken over by new connections: sweep. Each place pays for at
+            // most one step of this.
+            self.0.retain(|&id| records.contains_key(id));
+        }
+        self.0.push_back(id);
+    }
+
+    /// When there may be something to do.
+    pub(super) fn earliest(
+        &self,
+        records: &SlotMap<TimeWaitId, TimeWaitRecord>,
+    ) -> Option<Instant> {
+        let record = records.get(*self.0.front()?);
+        let live = record.filter(|record| !record.restarted);
+        Some(live.map_or(Instant::ZERO, |record| record.expires))
+    }
+
+    /// The next record that has expired.
+    pub(super) fn pop_expired(
+        &mut self,
+        now: Instant,
+        records: &mut SlotMap<TimeWaitId, TimeWaitRecord>,
+    ) -> Option<TimeWaitId> {
+        while let Some(&id) = self.0.front() {
+            let Some(record) = records.get_mut(id) else {
+                self.0.pop_front();
+                continue;
+            };
+            let has_another_place = core::mem::take(&mut record.restarted);
+            if !has_another_place && record.expires > now {
+                break;
+            }
+            self.0.pop_front();
+            if !has_another_place {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// The oldest record, for when there are too many.
+    pub(super) fn pop_oldest(
+        &mut self,
+        is_live: impl Fn(TimeWaitId) -> bool,
+    ) -> Option<TimeWaitId> {
+        while let Some(id) = self.0.pop_front() {
+            if is_live(id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Bytes of memory taken.
+    pub(super) fn memory(&self) -> usize {
+        self.0.capacity() * size_of::<TimeWaitId>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record and its places in the slab, the queue and the hash table, when those have just
+    /// doubled for 100,000 records.
+    #[test]
+    fn a_record_costs_at_most_128_bytes() {
+        let slab = size_of::<TimeWaitRecord>() + 8;
+        let queue = size_of::<TimeWaitId>();
+        let table = size_of::<super::super::table::Entry>() + 1;
+        let each = (slab + queue + table) * 131_072 / 100_000;
+        assert!(each <= 128, "{each}: {slab} + {queue} + {table}");
+    }
+}

@@ -1,0 +1,144 @@
+//! Packets on their way out: the replies that wait, then the connections in turn.
+
+use core::fmt;
+
+use super::{ConnId, Counters, QUANTUM, Slot, Stack, Waiter};
+use crate::tcp::{Outgoing, Text};
+use crate::time::Instant;
+use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Template, Variable};
+use crate::wire::{Checksum, Flags, Flow, Transmit};
+
+/// The time to live of what we send (RFC 9293 section 3.9.2, MUST-49); as Linux.
+const TTL: u8 = 64;
+
+impl Stack {
+    /// The next packet to send. Poll until there is none.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.advance(now);
+        if let Some(reply) = self.replies.pop() {
+            self.counters.packets_out += 1;
+            self.reply = reply;
+            return Some(Transmit {
+                header: &self.reply,
+                payload: [&[], &[]],
+                segment_size: None,
+                checksum: Checksum::Full,
+            });
+        }
+        let (id, text) = self.next_segment()?;
+        let payload = self.slabs.connections.get(id)?.connection.text(text);
+        let header = self.header.as_slice();
+        Some(Transmit { header, payload, segment_size: None, checksum: Checksum::Full })
+    }
+
+    /// Writes the headers of the next segment of the connections that may have something to send,
+    /// each in its turn. Answers whose it is, and where its text lies.
+    #[inline]
+    fn next_segment(&mut self) -> Option<(ConnId, Text)> {
+        while let Some(id) = self.ready.pop_front() {
+            let Some(slot) = self.slabs.connections.get_mut(id) else { continue };
+            let outgoing = slot.connection.poll_transmit(self.now);
+            let text = outgoing.as_ref().map(|outgoing| {
+                self.counters.on_sent(outgoing);
+                slot.emit(outgoing, &mut self.header);
+                outgoing.text
+            });
+            // One that is over is still needed for the segment it has just given, and goes when it
+            // gives none.
+            let may_have_more = slot.connection.may_transmit() || !slot.attached;
+            if text.is_some() && may_have_more {
+                slot.quantum -= 1;
+                if slot.quantum > 0 {
+                    self.ready.push_front(id);
+                } else {
+                    slot.quantum = QUANTUM;
+                    self.ready.push_back(id);
+                }
+            } else {
+                slot.quantum = QUANTUM;
+                slot.ready = false;
+                if !slot.attached {
+                    self.make_ready(id);
+                } else if let Some(at) = slot.connection.poll_timeout() {
+                    self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
+                }
+            }
+            if let Some(text) = text {
+                return Some((id, text));
+            }
+        }
+        None
+    }
+
+    /// Queues a segment that belongs to no connection, or to one that is over.
+    pub(super) fn reply(&mut self, flow: Flow, outgoing: &Outgoing) {
+        log::debug!("{}", Line(&flow, outgoing));
+        let mut header = HeaderBuffer::new();
+        codec::emit_tcp(&mut header, &tcp_header(flow, outgoing), [&[], &[]], false);
+        if self.replies.push(header.as_slice().to_vec()) {
+            self.counters.segments_out += 1;
+            self.counters.resets_out += u64::from(outgoing.flags.contains(Flags::RST));
+        } else {
+            self.counters.replies_dropped += 1;
+        }
+    }
+}
+
+impl Slot {
+    /// Writes the headers of a segment that the connection has just given.
+    #[inline]
+    fn emit(&mut self, outgoing: &Outgoing, header: &mut HeaderBuffer) {
+        let payload = self.connection.text(outgoing.text);
+        let flow = self.connection.flow();
+        log::debug!("{}", Line(flow, outgoing));
+        if !outgoing.is_ordinary() {
+            codec::emit_tcp(header, &tcp_header(*flow, outgoing), payload, false);
+            return;
+        }
+        let Outgoing { seq, ack, flags, window, ref options, .. } = *outgoing;
+        let timestamps = options.timestamps;
+        let template = match &mut self.template {
+            Some(template) if template.has_timestamps() == timestamps.is_some() => template,
+            stale => stale.insert(Template::new(*flow, TTL, timestamps.is_some())),
+        };
+        template.emit(header, &Variable { seq, ack, flags, window, timestamps }, payload);
+    }
+}
+
+impl Counters {
+    /// A segment of a connection goes out.
+    #[inline]
+    fn on_sent(&mut self, outgoing: &Outgoing) {
+        self.packets_out += 1;
+        self.segments_retransmitted += u64::from(outgoing.retransmission);
+        self.segments_out += u64::from(!outgoing.retransmission);
+        self.resets_out += u64::from(outgoing.flags.contains(Flags::RST));
+    }
+}
+
+fn tcp_header(flow: Flow, outgoing: &Outgoing) -> TcpHeader {
+    TcpHeader {
+        flow,
+        seq: outgoing.seq,
+        ack: outgoing.ack,
+        flags: outgoing.flags,
+        window: outgoing.window,
+        urgent: outgoing.urgent,
+        options: outgoing.options,
+        ecn: 0,
+        ttl: TTL,
+        // RFC 6864 section 4.1: the field means nothing in a packet that cannot be fragmented.
+        ident: 0,
+        dont_fragment: true,
+    }
+}
+
+/// A segment on its way out, as one line of a log.
+struct Line<'a>(&'a Flow, &'a Outgoing);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(flow, outgoing) = self;
+        write!(f, "{} > {}: {outgoing}", flow.local_addr(), flow.remote_addr())
+    }
+}
