@@ -1,0 +1,348 @@
+//! The event loop: one thread that carries packets between a device and a stack, runs the timers,
+//! and calls the programs.
+//!
+//! ```text
+//!          packets in                text, events
+//!  Device ------------>  Stack  -------------------->  App
+//!         <------------         <--------------------
+//!          packets out               write, close
+//! ```
+//!
+//! Every turn of the loop does a bounded amount of each kind of work, so that no flood of packets
+//! keeps timers or other connections waiting: a batch of packets, the timers that are due, events,
+//! packets to send; then it sleeps until a packet arrives, a timer is due, or somebody wakes it.
+
+mod app;
+mod clock;
+mod ending;
+mod held;
+mod sleep;
+mod waker;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+
+use nix::sys::time::TimeSpec;
+
+pub use app::{App, AppId};
+pub use clock::Clock;
+pub use waker::Waker;
+
+use self::app::Apps;
+use self::ending::Ending;
+use self::held::Held;
+use self::sleep::{Wait, Woken};
+use crate::device::{Device, LARGEST_FRAME};
+use crate::stack::{ConnId, Event, ListenerId, Stack};
+use crate::time::Instant;
+
+/// Packets read in one turn, at most.
+const RECEIVE_PACKETS: usize = 64;
+
+/// Bytes read in one turn, at most, plus one packet.
+const RECEIVE_BYTES: usize = 256 << 10;
+
+/// Packets sent in one turn, at most: no more than are read, since each may be acknowledged, and
+/// acknowledgments that come faster than they are read overflow the interface's queue.
+const SEND_PACKETS: usize = RECEIVE_PACKETS;
+
+/// Events handed to programs in one go, at most.
+const EVENTS: usize = 1_024;
+
+/// A stack, its device and its programs.
+///
+/// Order of use: [`new`](Self::new); `listen` or `connect` on [`stack`](Self::stack), and
+/// [`serve`](Self::serve) or [`attach`](Self::attach) a program to what that gave;
+/// [`run`](Self::run), which returns when [`Waker::shut_down`] was called.
+pub struct Runtime<D: Device> {
+    stack: Stack,
+    device: D,
+    apps: Apps,
+    clock: Clock,
+    waker: Waker,
+    /// Where packets are read into.
+    buffer: Box<[u8]>,
+    /// The packet the device had no room for.
+    held: Held,
+    /// The device may have a packet.
+    is_readable: bool,
+    /// Packets that may still be sent in this turn.
+    allowance: usize,
+    /// Set once the end was asked for.
+    ending: Option<Ending>,
+}
+
+impl<D: Device> Runtime<D> {
+    /// A loop that has not started.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left for the waker.
+    pub fn new(stack: Stack, device: D) -> io::Result<Self> {
+        Ok(Self {
+            stack,
+            device,
+            apps: Apps::default(),
+            clock: Clock::start(),
+            waker: Waker::new()?,
+            buffer: vec![0; LARGEST_FRAME].into_boxed_slice(),
+            held: Held::none(),
+            is_readable: true,
+            allowance: SEND_PACKETS,
+            ending: None,
+        })
+    }
+
+    /// The stack, for `listen` and `connect` before the loop starts, and for its counters.
+    pub fn stack(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+
+    /// The device.
+    pub fn device(&mut self) -> &mut D {
+        &mut self.device
+    }
+
+    /// What wakes and ends this loop from elsewhere.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Takes in a program that serves nothing yet.
+    pub fn add(&mut self, app: Box<dyn App>) -> AppId {
+        self.apps.add(app)
+    }
+
+    /// Takes in a program and gives it all connections that come in at `listener`.
+    pub fn serve(&mut self, listener: ListenerId, app: Box<dyn App>) -> AppId {
+        let app = self.apps.add(app);
+        self.apps.serve(listener, app);
+        app
+    }
+
+    /// Gives all connections that come in at `listener` to a program that was taken in before.
+    pub fn serve_also(&mut self, listener: ListenerId, app: AppId) {
+        self.apps.serve(listener, app);
+    }
+
+    /// Gives a connection that was made with [`Stack::connect`] to a program.
+    pub fn attach(&mut self, id: ConnId, app: AppId) {
+        self.apps.attach(id, app);
+    }
+
+    /// Runs until the end is asked for with [`Waker::shut_down`]. Then it stops listening, closes
+    /// every connection with a FIN, goes on for at most one second until all have finished, and
+    /// resets the rest; asked a second time it returns at once.
+    ///
+    /// # Errors
+    /// When the device is of no more use, for example because the interface was removed.
+    pub fn run(&mut self) -> io::Result<()> {
+        loop {
+            let mut has_more = self.turn()?;
+            match self.waker.ends_asked() {
+                0 => {}
+                1 if self.ending.is_none() => {
+                    self.start_to_end();
+                    has_more = true;
+                }
+                1 if self.is_over() => return self.abort_rest(),
+                1 => {}
+                _ => return Ok(()),
+            }
+            self.rest(has_more)?;
+        }
+    }
+
+    /// One turn of the loop. True when there is more to do at once.
+    fn turn(&mut self) -> io::Result<bool> {
+        self.allowance = SEND_PACKETS;
+        if self.waker.take_woken() {
+            self.wake_apps();
+        }
+        let mut has_more = self.receive()?;
+        let now = self.clock.now();
+        if self.stack.poll_timeout().is_some_and(|due| due <= now) {
+            self.stack.on_timeout(now);
+        }
+        has_more |= self.dispatch();
+        has_more |= !self.transmit()?;
+        Ok(has_more)
+    }
+
+    /// Sleeps until there is something to do; if there is already, only looks whether packets have
+    /// come meanwhile.
+    fn rest(&mut self, has_more: bool) -> io::Result<()> {
+        let now = self.clock.now();
+        if !has_more {
+            self.device.idle();
+            return self.wait(sleep::timeout(self.deadline(), now));
+        }
+        if !self.is_readable {
+            self.wait(sleep::timeout(Some(now), now))?;
+        }
+        Ok(())
+    }
+
+    fn wake_apps(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        // The stack learns how late it is before the programs ask anything of it.
+        self.stack.on_timeout(self.clock.now());
+        for app in self.apps.iter_mut() {
+            app.on_wake(&mut self.stack);
+        }
+    }
+
+    /// Reads a batch of packets. True when it stopped because the batch was full.
+    fn receive(&mut self) -> io::Result<bool> {
+        let mut bytes = 0;
+        for _ in 0..RECEIVE_PACKETS {
+            if bytes >= RECEIVE_BYTES {
+                return Ok(true);
+            }
+            if !self.is_readable {
+                return Ok(false);
+            }
+            let frame = match self.device.receive(&mut self.buffer) {
+                Ok(frame) => frame,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_readable = false;
+                    return Ok(false);
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
+                Err(error) => return Err(error),
+            };
+            bytes += frame.bytes.len();
+            let received = self.stack.on_packet(self.clock.now(), frame);
+            if let Some((id, data)) = received.data {
+                let taken = match (&self.ending, self.apps.owner(&self.stack, id)) {
+                    (Some(_), _) => data.len(),
+                    (None, Some(app)) => match self.apps.get_mut(app) {
+                        Some(app) => app.on_data(&mut self.stack, id, data),
+                        None => 0,
+                    },
+                    (None, None) => 0,
+                };
+                if let Some(rest @ [_, ..]) = data.get(taken..) {
+                    self.stack.store(id, rest);
+                }
+            }
+            let owed_now = received.owed_now;
+            self.dispatch();
+            // RFC 5681 section 4.2: every out-of-order segment is answered by an ACK of its own,
+            // so what is owed now leaves before the next packet can change it.
+            if owed_now {
+                self.transmit()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Hands events to the programs. True when there are more.
+    fn dispatch(&mut self) -> bool {
+        for _ in 0..EVENTS {
+            let Some(event) = self.stack.poll_event() else {
+                return false;
+            };
+            if self.ending.is_some() {
+                ending::on_event(&mut self.stack, event);
+                continue;
+            }
+            match event {
+                Event::Incoming(listener) => self.accept(listener),
+                Event::Established(id)
+                | Event::Readable(id)
+                | Event::Writable(id)
+                | Event::PeerClosed(id)
+                | Event::Urgent(id)
+                | Event::Closed(id, _) => self.hand_over(id, event),
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, listener: ListenerId) {
+        let Some(app) = self.apps.of_listener(listener) else {
+            return;
+        };
+        while let Some(id) = self.stack.accept(listener) {
+            self.apps.attach(id, app);
+            let Some(app) = self.apps.get_mut(app) else {
+                return;
+            };
+            app.on_accept(&mut self.stack, id);
+        }
+    }
+
+    fn hand_over(&mut self, id: ConnId, event: Event) {
+        let owner = self.apps.owner(&self.stack, id);
+        if let Some(app) = owner.and_then(|app| self.apps.get_mut(app)) {
+            app.on_event(&mut self.stack, event);
+        } else if matches!(event, Event::Closed(..)) {
+            self.stack.close(id);
+        }
+    }
+
+    /// Sends what the stack has to send, as far as this turn's allowance goes but at least one
+    /// packet, since what is owed at once comes first. False when there may be more. A device
+    /// without room is no reason to answer false: the loop polls for it.
+    fn transmit(&mut self) -> io::Result<bool> {
+        if let Some(packet) = self.held.packet() {
+            match self.device.send(&packet) {
+                Ok(()) => self.held.clear(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        for _ in 0..self.allowance.max(1) {
+            let Some(packet) = self.stack.poll_transmit(self.clock.now()) else {
+                return Ok(true);
+            };
+            match self.device.send(&packet) {
+                Ok(()) => self.allowance = self.allowance.saturating_sub(1),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.held.keep(&packet);
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// When the loop must be awake, if nothing happens before.
+    fn deadline(&self) -> Option<Instant> {
+        let stack = self.stack.poll_timeout();
+        let ending = self.ending.as_ref().map(Ending::deadline);
+        stack.into_iter().chain(ending).min()
+    }
+
+    fn wait(&mut self, timeout: Option<TimeSpec>) -> io::Result<()> {
+        let wait = Wait {
+            device: self.device.fd(),
+            for_room: self.held.is_some(),
+            waker: self.waker.fd(),
+        };
+        let Woken { readable, failed } = wait.sleep(timeout)?;
+        if failed {
+            return Err(self.device.failure());
+        }
+        self.is_readable |= readable;
+        Ok(())
+    }
+}
+
+impl<D: Device + fmt::Debug> fmt::Debug for Runtime<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("device", &self.device)
+            .field("held", &self.held.is_some())
+            .field("ending", &self.ending.is_some())
+            .finish_non_exhaustive()
+    }
+}
