@@ -1,0 +1,279 @@
+//! What may be asked for on the command line.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use super::Failure;
+
+/// A userspace TCP/IP stack over a Linux TUN interface.
+#[derive(Debug, Parser)]
+#[command(name = "tunstack", version, arg_required_else_help = false)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Answer connections: HTTP, echo, discard and character generator
+    Serve(Serve),
+    /// Connect standard input and output with a peer, as nc does
+    Connect(Connect),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// The TUN interface
+    #[arg(long, value_name = "NAME", default_value = "tun0")]
+    pub(super) tun: String,
+    /// An address of the stack; may be repeated [default: 10.203.0.2 and fd74:756e:7374::2]
+    #[arg(long = "address", value_name = "ADDRESS", value_parser = address)]
+    pub(super) addresses: Vec<IpAddr>,
+    /// Bytes of the largest IP packet [default: the interface's MTU]
+    #[arg(long, value_name = "N", value_parser = mtu)]
+    pub(super) mtu: Option<usize>,
+    /// Port of the HTTP server, and the directory it serves instead of its status page
+    #[arg(long, value_name = "PORT[,DIR]", default_value = "80", value_parser = http)]
+    pub(super) http: Http,
+    /// Port of the echo server
+    #[arg(long, value_name = "PORT", default_value = "7", value_parser = port)]
+    pub(super) echo: NonZeroU16,
+    /// Port of the discard server
+    #[arg(long, value_name = "PORT", default_value = "9", value_parser = port)]
+    pub(super) discard: NonZeroU16,
+    /// Port of the character generator
+    #[arg(long, value_name = "PORT", default_value = "19", value_parser = port)]
+    pub(super) chargen: NonZeroU16,
+    /// Record every packet in this file, for tcpdump and Wireshark
+    #[arg(long, value_name = "FILE")]
+    pub(super) pcap: Option<PathBuf>,
+    /// How long a closed connection is remembered (2 MSL), in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = time_wait)]
+    pub(super) time_wait: u32,
+}
+
+/// The port of the HTTP server and what it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Http {
+    pub(super) port: NonZeroU16,
+    pub(super) directory: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Connect {
+    /// The TUN interface
+    #[arg(long, value_name = "NAME", default_value = "tun0")]
+    pub(super) tun: String,
+    /// The address of the stack [default: 10.203.0.2 and fd74:756e:7374::2]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(super) address: Option<IpAddr>,
+    /// The peer: an address or a name
+    #[arg(value_name = "HOST")]
+    pub(super) host: String,
+    /// The peer's port
+    #[arg(value_name = "PORT", value_parser = port)]
+    pub(super) port: NonZeroU16,
+}
+
+/// The longest TIME-WAIT that may be asked for: a day.
+const MAX_TIME_WAIT: u32 = 86_400;
+
+/// Why there is no command to run.
+#[derive(Debug)]
+pub(super) enum NotRun {
+    /// Help or version was asked for: this is it.
+    Shown(String),
+    /// The arguments make no sense.
+    Refused(Failure),
+}
+
+/// Understands the arguments of the process, the first of which is its name.
+pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, NotRun> {
+    match Arguments::try_parse_from(arguments) {
+        Ok(Arguments { command: Command::Serve(serve) }) => {
+            let serve = serve.validate().map_err(NotRun::Refused)?;
+            Ok(Command::Serve(serve))
+        }
+        Ok(Arguments { command }) => Ok(command),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => NotRun::Shown(error.to_string()),
+            _ => NotRun::Refused(one_line(&error.to_string())),
+        }),
+    }
+}
+
+/// The cause out of clap's paragraph: what comes before the usage, in one line.
+fn one_line(error: &str) -> Failure {
+    let cause = error.split("\nUsage:").next().unwrap_or_default();
+    let cause = cause.split("\nFor more information").next().unwrap_or_default();
+    let cause = cause.strip_prefix("error:").unwrap_or(cause).trim();
+    Failure::new(format!("{cause}; see `tunstack --help`"))
+}
+
+impl Serve {
+    /// Checks what no argument can know alone.
+    fn validate(self) -> Result<Self, Failure> {
+        let ports = self.ports();
+        for (index, (name, port)) in ports.iter().enumerate() {
+            let earlier = ports.iter().take(index).find(|(_, other)| other == port);
+            if let Some((other, _)) = earlier {
+                return Err(Failure::new(format!(
+                    "port {port} is given twice, to --{other} and to --{name}: give each a port of its own"
+                )));
+            }
+        }
+        for (index, address) in self.addresses.iter().enumerate() {
+            if self.addresses.iter().take(index).any(|other| other == address) {
+                return Err(Failure::new(format!(
+                    "--address {address} is given twice: give it once"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The servers and their ports, in the order in which they are named.
+    pub(super) fn ports(&self) -> [(&'static str, NonZeroU16); 4] {
+        [
+            ("http", self.http.port),
+            ("echo", self.echo),
+            ("discard", self.discard),
+            ("chargen", self.chargen),
+        ]
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "give an IPv4 or IPv6 address such as 10.203.0.2".into())
+}
+
+fn port(text: &str) -> Result<NonZeroU16, String> {
+    text.parse().map_err(|_| "give a port from 1 to 65535".into())
+}
+
+fn mtu(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(mtu @ 576..=65_535) => Ok(mtu),
+        _ => Err("give 576 to 65535 bytes, and at least 1280 with IPv6".into()),
+    }
+}
+
+fn time_wait(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(seconds @ 0..=MAX_TIME_WAIT) => Ok(seconds),
+        _ => Err(format!("give 0 to {MAX_TIME_WAIT} whole seconds")),
+    }
+}
+
+fn http(text: &str) -> Result<Http, String> {
+    let (number, directory) = match text.split_once(',') {
+        Some((_, "")) => return Err("give a directory after the comma, or no comma".into()),
+        Some((number, directory)) => (number, Some(PathBuf::from(directory))),
+        None => (text, None),
+    };
+    Ok(Http { port: port(number)?, directory })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse_words(line: &str) -> Result<Command, NotRun> {
+        let words = std::iter::once("tunstack").chain(line.split_whitespace());
+        parse(words.map(OsString::from))
+    }
+
+    fn serve(line: &str) -> Serve {
+        match parse_words(line).unwrap() {
+            Command::Serve(serve) => serve,
+            Command::Connect(_) => panic!("not serve"),
+        }
+    }
+
+    fn refused(line: &str) -> String {
+        match parse_words(line) {
+            Err(NotRun::Refused(failure)) => failure.to_string(),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_manual() {
+        let serve = serve("serve");
+        assert_eq!(serve.tun, "tun0");
+        assert!(serve.addresses.is_empty());
+        let ports = serve.ports().map(|(name, port)| (name, port.get()));
+        assert_eq!(ports, [("http", 80), ("echo", 7), ("discard", 9), ("chargen", 19)]);
+        assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
+    }
+
+    #[test]
+    fn everything_can_be_given() {
+        let serve = serve(
+            "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --http 8080,/srv/a,b \
+             --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
+        );
+        let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
+        assert_eq!(serve.addresses, addresses);
+        assert_eq!(serve.mtu, Some(9000));
+        assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
+        assert_eq!(serve.chargen.get(), 65_535);
+        assert_eq!(serve.time_wait, 2);
+        assert!(matches!(
+            parse_words("connect --tun t1 --address 10.0.0.2 example 80"),
+            Ok(Command::Connect(_))
+        ));
+    }
+
+    #[test]
+    fn every_refusal_is_one_line_that_names_value_and_remedy() {
+        for (line, parts) in [
+            ("serve --mtu 100", &["100", "--mtu", "576"][..]),
+            ("serve --mtu many", &["many", "--mtu"]),
+            ("serve --address 10.0.0", &["10.0.0", "--address", "10.203.0.2"]),
+            ("serve --address 10.0.0.2 --address 10.0.0.2", &["10.0.0.2", "twice"]),
+            ("serve --http 0", &["0", "--http", "1 to 65535"]),
+            ("serve --http 80,", &["80,", "--http", "directory"]),
+            ("serve --echo 70000", &["70000", "--echo", "1 to 65535"]),
+            ("serve --echo 80", &["80", "http", "echo", "twice"]),
+            ("serve --chargen 9", &["9", "discard", "chargen", "twice"]),
+            ("serve --time-wait -1", &["-1"]),
+            ("serve --time-wait 99999999", &["99999999", "--time-wait", "86400"]),
+            ("serve --echo 1 --echo 2", &["--echo"]),
+            ("serve --unknown", &["--unknown"]),
+            ("serve extra", &["extra"]),
+            ("connect", &["<HOST>", "<PORT>"]),
+            ("connect host", &["<PORT>"]),
+            ("connect host 0", &["0", "<PORT>", "1 to 65535"]),
+            ("", &["subcommand", "serve", "connect"]),
+            ("sever", &["sever", "serve"]),
+        ] {
+            let text = refused(line);
+            assert!(!text.contains('\n'), "{line}: {text}");
+            assert!(!text.contains("Usage"), "{line}: {text}");
+            for part in parts {
+                assert!(text.contains(part), "{line}: {text:?} lacks {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_shown() {
+        for line in ["--help", "--version", "serve --help", "help connect"] {
+            assert!(matches!(parse_words(line), Err(NotRun::Shown(_))), "{line}");
+        }
+    }
+}
