@@ -1,0 +1,177 @@
+//! What holds of every segment that a stack sends, in any state: the auditor sees each packet as
+//! it leaves and fails the test on the first that breaks a rule. The rules are about one side's
+//! own promises, so faults of the wire cannot excuse a breach.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use tunstack::wire::{Flags, Options, SeqNum, WindowScale};
+
+use super::packet::Packet;
+
+/// The send MSS that a stack may insist on when its peer announces less.
+const MSS_FLOOR: usize = 48;
+
+/// One direction of a connection, as seen in the segments of its sender.
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    iss: SeqNum,
+    /// The options of the SYN.
+    offered: Options,
+    /// The number after the last one ever sent.
+    sent_end: SeqNum,
+    /// The same of the connection before this one between the same ports; its peer may still be
+    /// where that one ended.
+    older_end: Option<SeqNum>,
+    /// The number after the FIN.
+    fin_end: Option<SeqNum>,
+    acked: Option<SeqNum>,
+    /// The right edge of the receive window, the furthest ever announced.
+    right_edge: Option<SeqNum>,
+}
+
+/// The auditor of all connections between two hosts.
+#[derive(Default)]
+pub struct Audit {
+    halves: BTreeMap<(SocketAddr, SocketAddr), Half>,
+}
+
+impl Audit {
+    /// Looks at a packet as it leaves its stack.
+    #[track_caller]
+    pub fn on_sent(&mut self, packet: &Packet, bytes: &[u8]) {
+        // A reset speaks of the peer's numbers, not of the sender's.
+        if packet.has(Flags::RST) {
+            return;
+        }
+        if packet.has(Flags::SYN) {
+            self.on_syn(packet);
+        }
+        let other = self.halves.get(&(packet.to, packet.from)).copied();
+        let Some(half) = self.halves.get_mut(&(packet.from, packet.to)) else {
+            panic!("a segment of a connection whose sender never sent a SYN: {packet}");
+        };
+        half.check_sequence(packet, other.as_ref());
+        if packet.has(Flags::SYN) {
+            half.check_syn_window(packet);
+            return;
+        }
+        // RFC 9293 3.10.7.4, fifth step: without ACK a segment of a connection is void.
+        assert!(packet.has(Flags::ACK), "no ACK: {packet}");
+        let Some(other) = other else {
+            panic!("an acknowledgment of a SYN that was never sent: {packet}");
+        };
+        half.check_acknowledgment(packet, &other);
+        half.check_window(packet, &other);
+        half.check_options(packet, &other);
+        check_segment_size(packet, &other, bytes);
+    }
+
+    fn on_syn(&mut self, packet: &Packet) {
+        let fresh = Half {
+            iss: packet.seq,
+            offered: packet.options,
+            sent_end: packet.seq + 1,
+            older_end: None,
+            fin_end: None,
+            acked: None,
+            right_edge: None,
+        };
+        let half = self.halves.entry((packet.from, packet.to)).or_insert(fresh);
+        // A SYN that follows anything else starts over, also with a fixed initial number.
+        let has_begun = half.sent_end != half.iss + 1 || half.acked.is_some();
+        if half.iss != packet.seq || has_begun {
+            *half = Half { older_end: Some(half.sent_end), ..fresh };
+        }
+    }
+}
+
+impl Half {
+    fn check_sequence(&mut self, packet: &Packet, other: Option<&Self>) {
+        // RFC 9293 3.10.4: nothing follows a FIN.
+        if let Some(fin_end) = self.fin_end {
+            assert!(packet.end().is_at_or_before(fin_end), "text after the FIN: {packet}");
+        }
+        if packet.has(Flags::FIN) {
+            self.fin_end = Some(packet.end());
+        }
+        self.sent_end = self.sent_end.later(packet.end());
+        // RFC 9293 3.8.6.1: beyond the window go only a probe of one byte, and a FIN.
+        if let Some(edge) = other.and_then(|other| other.right_edge) {
+            let text_end = packet.seq + packet.text.len() as u32;
+            assert!(
+                packet.text.is_empty() || text_end.is_at_or_before(edge + 1),
+                "text beyond the peer's window, which ends at {edge}: {packet}"
+            );
+        }
+    }
+
+    fn check_acknowledgment(&mut self, packet: &Packet, other: &Self) {
+        let ends = [Some(other.sent_end), other.older_end];
+        assert!(
+            ends.into_iter().flatten().any(|end| packet.ack.is_at_or_before(end)),
+            "an acknowledgment of what was never sent: {packet}"
+        );
+        if let Some(acked) = self.acked {
+            assert!(packet.ack.is_at_or_after(acked), "RCV.NXT goes back from {acked}: {packet}");
+        }
+        self.acked = Some(packet.ack);
+    }
+
+    /// RFC 7323 2.2: the window of a SYN is never scaled.
+    fn check_syn_window(&mut self, packet: &Packet) {
+        if packet.has(Flags::ACK) {
+            let edge = packet.ack + u32::from(packet.window);
+            self.right_edge.get_or_insert(edge);
+        }
+    }
+
+    /// RFC 9293 3.8.6: a receiver should not shrink the window (SHLD-14). A scaled window can be
+    /// said only in steps, so it may appear to shrink by less than one step (RFC 7323 2.4).
+    fn check_window(&mut self, packet: &Packet, other: &Self) {
+        let scale = match (self.offered.window_scale, other.offered.window_scale) {
+            (Some(own), Some(_)) => own,
+            _ => WindowScale::default(),
+        };
+        let edge = packet.ack + scale.expand(packet.window);
+        let step = 1 << scale.shift();
+        let furthest = self.right_edge.unwrap_or(edge);
+        assert!(
+            furthest.is_before(edge + step),
+            "the right edge of the window moves left from {furthest} to {edge}: {packet}"
+        );
+        self.right_edge = Some(furthest.later(edge));
+    }
+
+    fn check_options(&self, packet: &Packet, other: &Self) {
+        let options = &packet.options;
+        assert!(
+            options.mss.is_none() && options.window_scale.is_none() && !options.sack_permitted,
+            "an option that only a SYN may have: {packet}"
+        );
+        // RFC 7323 3.2: once agreed on, the option is in every segment; else in none.
+        let agreed = self.offered.timestamps.is_some() && other.offered.timestamps.is_some();
+        assert_eq!(options.timestamps.is_some(), agreed, "timestamps: {packet}");
+        // RFC 2018 2 and 4.
+        let permitted = self.offered.sack_permitted && other.offered.sack_permitted;
+        assert!(permitted || options.sack.is_empty(), "SACK blocks: {packet}");
+        for block in options.sack.as_slice() {
+            assert!(
+                !block.is_empty() && block.end.is_at_or_before(other.sent_end),
+                "a SACK block of what was never sent: {packet}"
+            );
+        }
+    }
+}
+
+/// RFC 9293 3.7.1 (MUST-16): what is sent fits the MSS the peer announced, options included.
+fn check_segment_size(packet: &Packet, other: &Half, bytes: &[u8]) {
+    let default = if packet.to.is_ipv6() { 1220 } else { 536 };
+    let announced = usize::from(other.offered.mss.unwrap_or(default)).max(MSS_FLOOR);
+    let ip_header = if packet.to.is_ipv6() { 40 } else { 20 };
+    let size = bytes.len() - ip_header - 20;
+    assert!(
+        packet.text.is_empty() || size <= announced,
+        "{size} bytes of options and text exceed the MSS of {announced}: {packet}"
+    );
+}
