@@ -1,0 +1,90 @@
+//! The network that the bench makes for itself, and where its processes run.
+
+use std::fs;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
+use nix::unistd::{Pid, getgid, getuid};
+
+/// Bytes of the largest IP packet on the interfaces.
+const MTU: u32 = 1_500;
+/// Packets that may wait in an interface; the default of 500 drops.
+const QUEUE: u32 = 5_000;
+
+/// Settings of the network that keep one run from telling in the next.
+const SYSCTLS: [(&str, &str); 2] = [
+    // What was learnt of a path (its slow start threshold, say) is not kept.
+    ("tcp_no_metrics_save", "1"),
+    // The client closes first; its TIME-WAIT would soon have taken all its ports.
+    ("tcp_max_tw_buckets", "0"),
+];
+
+/// Takes this process, and all that it starts from now on, into a network namespace of its own,
+/// which ends with them. Call it before there are threads.
+///
+/// # Errors
+/// Without root and without user namespaces, or when a setting cannot be made.
+pub(crate) fn enter() -> Result<(), String> {
+    let (user, group) = (getuid(), getgid());
+    match unshare(CloneFlags::CLONE_NEWNET) {
+        Err(Errno::EPERM) => {
+            let both = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+            unshare(both).map_err(|error| {
+                format!("no namespace can be made ({error}): run as root, or allow user namespaces")
+            })?;
+            write("/proc/self/setgroups", "deny")?;
+            write("/proc/self/uid_map", &format!("0 {user} 1"))?;
+            write("/proc/self/gid_map", &format!("0 {group} 1"))?;
+        }
+        done => done.map_err(|error| format!("no network namespace can be made: {error}"))?,
+    }
+    for (name, value) in SYSCTLS {
+        write(&format!("/proc/sys/net/ipv4/{name}"), value)?;
+    }
+    ip("link set dev lo up")
+}
+
+/// Makes a TUN interface on which the host has the first address of 10.`net`.0.0/24.
+///
+/// # Errors
+/// When /dev/net/tun may not be opened, or `ip` is missing.
+pub(crate) fn make_tun(name: &str, net: u8) -> Result<(), String> {
+    ip(&format!("tuntap add dev {name} mode tun"))
+        .map_err(|error| format!("{error}: run as root, or allow this user /dev/net/tun"))?;
+    ip(&format!("address add 10.{net}.0.1/24 dev {name}"))?;
+    ip(&format!("link set dev {name} mtu {MTU} txqueuelen {QUEUE} up"))
+}
+
+fn write(path: &str, value: &str) -> Result<(), String> {
+    fs::write(path, value).map_err(|error| format!("{path} cannot be set to {value}: {error}"))
+}
+
+fn ip(arguments: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(arguments.split(' ')).output();
+    let output = output.map_err(|error| format!("`ip` cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let message = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`ip {arguments}` failed: {}", message.trim()))
+}
+
+/// The processors that this process may run on.
+pub(crate) fn processors() -> Vec<usize> {
+    let allowed = sched_getaffinity(Pid::this()).unwrap_or_default();
+    let is_allowed = |processor: &usize| allowed.is_set(*processor).unwrap_or(false);
+    (0..CpuSet::count()).filter(is_allowed).collect()
+}
+
+/// Binds a process to one processor, or with 0 this one; what it starts stays there as well.
+///
+/// # Errors
+/// When there is no such process or processor.
+pub(crate) fn bind(process: u32, processor: usize) -> Result<(), String> {
+    let mut set = CpuSet::new();
+    let bound = set
+        .set(processor)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(process.cast_signed()), &set));
+    bound.map_err(|error| format!("process {process} cannot be bound to {processor}: {error}"))
+}
