@@ -60,12 +60,12 @@ fn a_second_signal_ends_it_at_once() {
     real::test(|| {
         make_tun();
         let mut server = Server::start(&[]);
-        // A connection whose peer does not close keeps the program waiting for a while.
+        // A connection whose peer does not close keeps the program waiting for a second.
         let mut stream = socket::connect(stack_v4(7));
         socket::exchange(&mut stream, b"hello");
+        let start = Instant::now();
         server.signal(Signal::SIGTERM);
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-        let start = Instant::now();
         server.signal(Signal::SIGTERM);
         real::wait_until("the program has ended", || server.has_ended());
         assert!(start.elapsed() < Duration::from_secs(1));

@@ -152,6 +152,7 @@ fn a_closed_window_is_probed_for_as_long_as_the_peer_answers() {
         peer.is_in(State::Established);
         assert!(waits[0] <= secs(2), "the first comes after a retransmission timeout");
         assert!(waits.is_sorted(), "{waits:?}");
+        assert!(waits[4] >= 10 * waits[0], "the interval doubles: {waits:?}");
         assert!(waits.len() > 60, "probes go on: {}", waits.len());
         // The window opens: everything goes out.
         peer.sends(". 1:1(0) ack 1 win 65535");

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::pair::{Plan, Side};
 use common::peer::{Peer, with_each_isn};
 use common::states::in_state;
 use common::{ms, secs};
@@ -459,6 +460,26 @@ fn a_syn_ack_that_comes_twice_is_acknowledged_again() {
         peer.hears(". 1:1(0) ack 1");
         peer.is_in(State::Established);
     });
+}
+
+// Between two stacks.
+
+#[test]
+fn a_handshake_outlives_the_loss_of_any_of_its_segments() {
+    for (side, flags) in [
+        (Side::Client, Flags::SYN),
+        (Side::Server, Flags::SYN | Flags::ACK),
+        (Side::Client, Flags::ACK),
+    ] {
+        let mut net = Plan::new(1).isns(u32::MAX, u32::MAX - 1).build();
+        net.link_from(side).drop_first(1, flags);
+        let start = net.now;
+        let (client, server) = net.open();
+        assert_eq!(net.link_from(side).lost, 1, "{flags:?} of {side:?}");
+        assert!(net.now.since(start) < ms(1_200), "{flags:?} of {side:?}");
+        net.transfer(Side::Client, client, server, 10_000);
+        net.transfer(Side::Server, server, client, 10_000);
+    }
 }
 
 // Calls that are refused.

@@ -237,6 +237,24 @@ fn the_user_timeout_ends_a_connection_whose_data_is_not_acknowledged() {
 }
 
 #[test]
+fn the_user_timeout_runs_from_the_last_progress() {
+    // RFC 5482 1: data that remains unacknowledged for so long, not a transfer that takes so long.
+    with_each_isn(|isns| {
+        let mut peer = Peer::established_with(isns, "mss 1000", |config| {
+            config.tcp.user_timeout = Some(secs(10));
+        });
+        peer.writes(5_000);
+        for n in 1..5 {
+            peer.passes(secs(6));
+            peer.sends(&ack(n));
+        }
+        peer.is_in(State::Established);
+        peer.passes(secs(11));
+        peer.is_over(CloseReason::TimedOut);
+    });
+}
+
+#[test]
 fn the_user_timeout_can_be_set_while_a_connection_lives() {
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
