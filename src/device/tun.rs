@@ -5,10 +5,13 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd};
+use std::thread;
+use std::time::Duration;
 
 use log::{info, warn};
 use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use tun_tap::{Iface, Mode};
 
 use super::{Device, Interface, Losses};
@@ -33,6 +36,29 @@ pub struct Tun {
     is_down: bool,
     /// Where a packet of usual size is put together.
     scratch: Vec<u8>,
+}
+
+/// How often, a millisecond apart, the kernel is asked whether it has noticed that somebody holds the
+/// other end of the interface.
+const CARRIER_LOOKS: u32 = 1_000;
+
+/// Waits until the kernel sends packets into an interface that was just opened.
+///
+/// The open gives the interface a carrier, but the kernel acts on that a moment later (its link
+/// watch gives the interface its queue), and until then drops without a word what it would send.
+fn wait_for_carrier(name: &str) {
+    for _ in 0..CARRIER_LOOKS {
+        let running = getifaddrs().is_ok_and(|mut all| {
+            all.any(|entry| {
+                entry.interface_name == name && entry.flags.contains(InterfaceFlags::IFF_RUNNING)
+            })
+        });
+        if running {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    warn!("interface {name} has no carrier yet: the first packets may be lost");
 }
 
 impl Tun {
@@ -67,6 +93,7 @@ impl Tun {
         if if_nametoindex(name.as_str()) != Ok(interface.index()) {
             return Err(TunError::Replaced(name));
         }
+        wait_for_carrier(&name);
         Ok(Self {
             file: into_file(iface),
             name,
