@@ -52,6 +52,20 @@ fn the_peers_window_is_scaled_but_that_of_its_syn_is_not() {
 }
 
 #[test]
+fn the_window_of_a_syn_ack_is_not_scaled_either() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.sends("S. 0:0(0) ack 1 win 3000 <mss 1000,wscale 3>");
+        peer.hears(". 1:1(0) ack 1");
+        peer.writes(20_000);
+        let sent: usize = peer.all().iter().map(|packet| packet.text.len()).sum();
+        assert_eq!(sent, 3_000);
+    });
+}
+
+#[test]
 fn a_scale_of_more_than_14_counts_as_14() {
     // RFC 7323 2.3.
     with_each_isn(|isns| {
