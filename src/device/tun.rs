@@ -17,6 +17,10 @@ use tun_tap::{Iface, Mode};
 use super::{Device, Interface, Losses};
 use crate::wire::{Frame, Transmit};
 
+/// How often, a millisecond apart, the kernel is asked whether it has noticed that somebody holds the
+/// other end of the interface.
+const CARRIER_LOOKS: u32 = 1_000;
+
 /// Packets longer than this are gathered from their pieces by the kernel; for shorter ones a copy
 /// is cheaper.
 const WORTH_GATHERING: usize = 4_096;
@@ -36,29 +40,6 @@ pub struct Tun {
     is_down: bool,
     /// Where a packet of usual size is put together.
     scratch: Vec<u8>,
-}
-
-/// How often, a millisecond apart, the kernel is asked whether it has noticed that somebody holds the
-/// other end of the interface.
-const CARRIER_LOOKS: u32 = 1_000;
-
-/// Waits until the kernel sends packets into an interface that was just opened.
-///
-/// The open gives the interface a carrier, but the kernel acts on that a moment later (its link
-/// watch gives the interface its queue), and until then drops without a word what it would send.
-fn wait_for_carrier(name: &str) {
-    for _ in 0..CARRIER_LOOKS {
-        let running = getifaddrs().is_ok_and(|mut all| {
-            all.any(|entry| {
-                entry.interface_name == name && entry.flags.contains(InterfaceFlags::IFF_RUNNING)
-            })
-        });
-        if running {
-            return;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    warn!("interface {name} has no carrier yet: the first packets may be lost");
 }
 
 impl Tun {
@@ -151,6 +132,25 @@ impl Tun {
             _ => self.losses.no_buffer += 1,
         }
     }
+}
+
+/// Waits until the kernel sends packets into an interface that was just opened.
+///
+/// The open gives the interface a carrier, but the kernel acts on that a moment later (its link
+/// watch gives the interface its queue), and until then drops without a word what it would send.
+fn wait_for_carrier(name: &str) {
+    for _ in 0..CARRIER_LOOKS {
+        let running = getifaddrs().is_ok_and(|mut all| {
+            all.any(|entry| {
+                entry.interface_name == name && entry.flags.contains(InterfaceFlags::IFF_RUNNING)
+            })
+        });
+        if running {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    warn!("interface {name} has no carrier yet: the first packets may be lost");
 }
 
 /// The descriptor as a `File`, whose vectored write gathers a packet from its pieces.
