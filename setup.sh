@@ -13,7 +13,7 @@ readonly DEFAULT_IPV6=fd74:756e:7374::1/64
 readonly MARK="made by tunstack setup.sh"
 # The kernel's default of 500 packets drops bursts on their way to the stack.
 readonly QUEUE_LENGTH=5000
-readonly OLDEST_RUST=1.91
+readonly OLDEST_RUST=1.93
 
 usage() {
     cat <<END

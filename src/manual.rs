@@ -74,7 +74,7 @@
 //!   established; FIN-WAIT-1 is entered then. The RFC lets an implementation without queued data
 //!   enter it at once.
 //! - *A reset in CLOSING or LAST-ACK* is reported as an orderly end if all text had arrived.
-//! - *An orphan* whose peer keeps its window closed is reset after nine probes (RFC 6429 section 3):
+//! - *An orphan* whose peer keeps its window closed is reset after eight probes (RFC 6429 section 3):
 //!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
 //! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
 //!   long, then the connection is reset; with zero it is reset at once.
@@ -83,4 +83,6 @@
 //!
 //! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
 //! are not supported. There are no UDP sockets. SACK blocks are sent but not used by the sender,
-//! which recovers by NewReno. ECN is not negotiated; a SYN that asks for it is answered without.
+//! which recovers by NewReno. The path MTU of a live connection shrinks but never grows again;
+//! new connections try the link's after ten minutes. ECN is not negotiated; a SYN that asks for it
+//! is answered without.
