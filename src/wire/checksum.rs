@@ -6,8 +6,10 @@
 
 use std::net::IpAddr;
 
+use multiversion::multiversion;
+
 /// Bytes that one turn of the main loop adds.
-const BLOCK: usize = 64;
+const MANY_WORDS: usize = 8;
 /// Sums that run side by side: more would not fit into the registers of every x86-64.
 const LANES: usize = 4;
 
@@ -112,12 +114,12 @@ const fn fold(sum: u64) -> u16 {
 /// followed.
 #[inline]
 fn sum_of(bytes: &[u8]) -> u64 {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    let mut total = if blocks.is_empty() { 0 } else { sum_of_blocks(blocks) };
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        total += halves(u64::from_ne_bytes(*word));
-    }
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut total = if words.len() >= MANY_WORDS {
+        sum_of_words(words)
+    } else {
+        words.iter().map(|word| halves(u64::from_ne_bytes(*word))).sum()
+    };
     let (words, rest) = rest.as_chunks::<4>();
     for word in words {
         total += u64::from(u32::from_ne_bytes(*word));
@@ -131,24 +133,21 @@ fn sum_of(bytes: &[u8]) -> u64 {
     fold_once(total + u64::from(u32::from_ne_bytes(last)))
 }
 
-/// The main loop. Each lane adds up whole words, whose carries are lost, and beside them their
+/// The main loop. One sum adds up whole words, whose carries are lost, and beside it one their
 /// high halves, which leaves room for all carries. What the low halves come to is the difference:
-/// exact below 2^32 words a lane, more than any packet has.
-fn sum_of_blocks(blocks: &[[u8; BLOCK]]) -> u64 {
-    let mut whole = [0u64; LANES];
-    let mut high = [0u64; LANES];
-    for block in blocks {
-        let (words, _) = block.as_chunks::<8>();
-        for half in words.chunks_exact(LANES) {
-            for ((whole, high), word) in whole.iter_mut().zip(&mut high).zip(half) {
-                let word = u64::from_ne_bytes(*word);
-                *whole = whole.wrapping_add(word);
-                *high += word >> 32;
-            }
-        }
+/// exact below 2^32 words, more than any packet has.
+///
+/// Compiled twice: AVX2 does it in half the instructions, where the processor has it.
+#[multiversion(targets("x86_64+avx2"))]
+fn sum_of_words(words: &[[u8; 8]]) -> u64 {
+    let mut whole = 0u64;
+    let mut high = 0u64;
+    for word in words {
+        let word = u64::from_ne_bytes(*word);
+        whole = whole.wrapping_add(word);
+        high = high.wrapping_add(word >> 32);
     }
-    let lanes = whole.iter().zip(&high);
-    lanes.map(|(&whole, &high)| halves(whole.wrapping_sub(high << 32)) + halves(high)).sum()
+    halves(whole.wrapping_sub(high << 32)) + halves(high)
 }
 
 #[cfg(test)]
