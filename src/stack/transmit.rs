@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{ConnId, Counters, QUANTUM, Slot, Stack, Waiter};
-use crate::tcp::{Outgoing, Text};
+use crate::tcp::Outgoing;
 use crate::time::Instant;
 use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Template, Variable};
 use crate::wire::{Checksum, Flags, Flow, Transmit};
@@ -25,46 +25,45 @@ impl Stack {
                 checksum: Checksum::Full,
             });
         }
-        let (id, text) = self.next_segment()?;
-        let payload = self.slabs.connections.get(id)?.connection.text(text);
+        let (id, outgoing) = self.next_segment()?;
+        let slot = self.slabs.connections.get_mut(id)?;
+        let payload = slot.emit(&outgoing, &mut self.header);
         let header = self.header.as_slice();
         Some(Transmit { header, payload, segment_size: None, checksum: Checksum::Full })
     }
 
-    /// Writes the headers of the next segment of the connections that may have something to send,
-    /// each in its turn. Answers whose it is, and where its text lies.
+    /// The next segment of the connections that may have something to send, each in its turn, and
+    /// whose it is.
     #[inline]
-    fn next_segment(&mut self) -> Option<(ConnId, Text)> {
-        while let Some(id) = self.ready.pop_front() {
-            let Some(slot) = self.slabs.connections.get_mut(id) else { continue };
+    fn next_segment(&mut self) -> Option<(ConnId, Outgoing)> {
+        while let Some(&id) = self.ready.front() {
+            let Some(slot) = self.slabs.connections.get_mut(id) else {
+                self.ready.pop_front();
+                continue;
+            };
             let outgoing = slot.connection.poll_transmit(self.now);
-            let text = outgoing.as_ref().map(|outgoing| {
-                self.counters.on_sent(outgoing);
-                slot.emit(outgoing, &mut self.header);
-                outgoing.text
-            });
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;
-            if text.is_some() && may_have_more {
+            if outgoing.is_some() && may_have_more {
                 slot.quantum -= 1;
-                if slot.quantum > 0 {
-                    self.ready.push_front(id);
-                } else {
+                if slot.quantum == 0 {
                     slot.quantum = QUANTUM;
-                    self.ready.push_back(id);
+                    self.ready.rotate_left(1);
                 }
             } else {
                 slot.quantum = QUANTUM;
                 slot.ready = false;
+                self.ready.pop_front();
                 if !slot.attached {
                     self.make_ready(id);
                 } else if let Some(at) = slot.connection.poll_timeout() {
                     self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
                 }
             }
-            if let Some(text) = text {
-                return Some((id, text));
+            if let Some(outgoing) = outgoing {
+                self.counters.on_sent(&outgoing);
+                return Some((id, outgoing));
             }
         }
         None
@@ -85,15 +84,15 @@ impl Stack {
 }
 
 impl Slot {
-    /// Writes the headers of a segment that the connection has just given.
+    /// Writes the headers of a segment that the connection has just given; answers its text.
     #[inline]
-    fn emit(&mut self, outgoing: &Outgoing, header: &mut HeaderBuffer) {
+    fn emit(&mut self, outgoing: &Outgoing, header: &mut HeaderBuffer) -> [&[u8]; 2] {
         let payload = self.connection.text(outgoing.text);
         let flow = self.connection.flow();
         log::debug!("{}", Line(flow, outgoing));
         if !outgoing.is_ordinary() {
             codec::emit_tcp(header, &tcp_header(*flow, outgoing), payload, false);
-            return;
+            return payload;
         }
         let Outgoing { seq, ack, flags, window, ref options, .. } = *outgoing;
         let timestamps = options.timestamps;
@@ -102,6 +101,7 @@ impl Slot {
             stale => stale.insert(Template::new(*flow, TTL, timestamps.is_some())),
         };
         template.emit(header, &Variable { seq, ack, flags, window, timestamps }, payload);
+        payload
     }
 }
 

@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub(crate) use challenge::ChallengeLimit;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
-pub(crate) use output::{Outgoing, Text};
+pub(crate) use output::Outgoing;
 pub use settings::{KeepAlive, Settings};
 pub use state::State;
 

@@ -15,7 +15,7 @@ const SACK_HEAD: u32 = 4;
 const SACK_BLOCK: u32 = 8;
 
 /// Where a segment's text lies in the send buffer: offset and length.
-pub(crate) type Text = (usize, usize);
+type Text = (usize, usize);
 
 /// A segment on its way out; the text is named by where it lies in the send buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,10 +8,8 @@ use std::net::IpAddr;
 
 use multiversion::multiversion;
 
-/// Bytes that one turn of the main loop adds.
+/// Words from which on the main loop pays.
 const MANY_WORDS: usize = 8;
-/// Sums that run side by side: more would not fit into the registers of every x86-64.
-const LANES: usize = 4;
 
 /// A running ones' complement sum over bytes that come in pieces.
 ///
@@ -38,7 +36,7 @@ impl Sum {
         // The protocol stands in a big-endian word of its own, in either family's layout.
         let rest = u64::from(length.to_be()) + u64::from(u32::from(protocol).to_be());
         let addresses = address_words(source) + address_words(destination);
-        Self { value: fold_once(addresses + rest), odd: false }
+        Self { value: addresses + rest, odd: false }
     }
 
     /// Adds the bytes of the next piece.
@@ -51,7 +49,7 @@ impl Sum {
             // complement is a rotation (RFC 1071 section 2 (B)).
             piece = u64::from(fold(piece).swap_bytes());
         }
-        Self { value: fold_once(self.value + piece), odd: self.odd ^ (bytes.len() % 2 == 1) }
+        Self { value: self.value + piece, odd: self.odd ^ (bytes.len() % 2 == 1) }
     }
 
     /// Adds four bytes, given as the number that they are in network byte order, behind an even
@@ -95,22 +93,15 @@ const fn halves(word: u64) -> u64 {
     (word & 0xffff_ffff) + (word >> 32)
 }
 
-/// Adds the carries above 32 bits back in; what is left is below 2^33.
-#[inline]
-const fn fold_once(sum: u64) -> u64 {
-    halves(sum)
-}
-
-/// The ones' complement sum in 16 bits.
+/// The ones' complement sum in 16 bits. Adding the two halves of a number, each to the other's
+/// carry, leaves the sum in the upper half.
 #[inline]
 const fn fold(sum: u64) -> u16 {
-    let sum = fold_once(fold_once(sum)); // 32 bits
-    let sum = (sum & 0xffff) + (sum >> 16); // 17 bits
-    let sum = (sum & 0xffff) + (sum >> 16); // 16 bits
-    sum as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
-/// The sum over one piece in native words, below 2^33. A last odd byte counts as if a zero
+/// The sum over one piece in native words, below 2^36. A last odd byte counts as if a zero
 /// followed.
 #[inline]
 fn sum_of(bytes: &[u8]) -> u64 {
@@ -120,17 +111,21 @@ fn sum_of(bytes: &[u8]) -> u64 {
     } else {
         words.iter().map(|word| halves(u64::from_ne_bytes(*word))).sum()
     };
-    let (words, rest) = rest.as_chunks::<4>();
-    for word in words {
-        total += u64::from(u32::from_ne_bytes(*word));
+    if !rest.is_empty() {
+        total += halves(last_word(bytes, rest));
     }
-    let last = match *rest {
-        [a, b, c] => [a, b, c, 0],
-        [a, b] => [a, b, 0, 0],
-        [a] => [a, 0, 0, 0],
-        _ => [0; 4],
+    total
+}
+
+/// The bytes behind the last whole word, as a word filled up with zeros.
+#[inline]
+fn last_word(bytes: &[u8], rest: &[u8]) -> u64 {
+    let word = match bytes.last_chunk::<8>() {
+        // The word that ends with them, less what has been counted: no byte is looked at alone.
+        Some(last) => u64::from_le_bytes(*last) >> (8 * (8 - rest.len())),
+        None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     };
-    fold_once(total + u64::from(u32::from_ne_bytes(last)))
+    word.to_le()
 }
 
 /// The main loop. One sum adds up whole words, whose carries are lost, and beside it one their

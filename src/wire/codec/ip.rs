@@ -1,6 +1,7 @@
 //! The IP header: IPv4 with its options (RFC 791, RFC 1122 section 3.2.1), IPv6 with its extension
 //! headers (RFC 8200).
 
+use core::ops::Range;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::err::{ipv4, ipv6};
@@ -21,6 +22,9 @@ const MAX_IPV6: usize = 40 + 65_535;
 const MAX_EXTENSIONS: usize = 8;
 /// Where the IPv4 header names the protocol.
 const IPV4_PROTOCOL_AT: usize = 9;
+/// Where the addresses stand in either header.
+const IPV4_ADDRESSES: Range<usize> = 12..20;
+const IPV6_ADDRESSES: Range<usize> = 8..40;
 /// Where the IPv6 header names the next header.
 const IPV6_NEXT_HEADER_AT: usize = 6;
 
@@ -44,10 +48,22 @@ pub(in crate::wire) struct IpPacket<'f> {
 }
 
 impl IpPacket<'_> {
-    /// The sum over the pseudo-header for a transport header and payload of `length` bytes.
-    pub(in crate::wire) fn pseudo_header(&self, length: usize) -> Sum {
+    /// The sum over `transport`, which is the payload or the front of it, and the pseudo-header
+    /// that belongs to it.
+    #[inline]
+    pub(in crate::wire) fn sum_with_pseudo_header(&self, transport: &[u8]) -> Sum {
         // No payload is longer than an IP packet.
-        Sum::pseudo_header(self.source, self.destination, self.protocol, length as u32)
+        let length = transport.len() as u32;
+        let addresses = if self.source.is_ipv4() { IPV4_ADDRESSES } else { IPV6_ADDRESSES };
+        let payload_at = self.bytes.len() - self.payload.len();
+        if addresses.end == payload_at
+            && let Some(both) = self.bytes.get(addresses.start..payload_at + transport.len())
+        {
+            // As nearly always, the addresses stand right in front: one sum goes over all.
+            return Sum::ZERO.add_word(self.protocol.into()).add_word(length).add_bytes(both);
+        }
+        let pseudo = Sum::pseudo_header(self.source, self.destination, self.protocol, length);
+        pseudo.add_bytes(transport)
     }
 }
 
