@@ -398,24 +398,40 @@ impl Stack {
         let Some(slot) = self.slabs.connections.get_mut(id) else {
             return;
         };
+        #[cfg(debug_assertions)]
+        slot.connection.check();
         let events = slot.connection.take_events();
-        if !events.is_empty() {
-            self.publish(id, events);
+        if events.is_empty() && slot.connection.close_reason().is_none() {
+            // Nearly always.
+            return Self::schedule(id, slot, &mut self.deadlines, &mut self.ready);
         }
+        self.publish(id, events);
         let Some(slot) = self.slabs.connections.get_mut(id) else {
             return;
         };
-        let connection = &mut slot.connection;
-        #[cfg(debug_assertions)]
-        connection.check();
-        if connection.close_reason().is_some() {
+        if slot.connection.close_reason().is_some() {
             self.on_over(id);
-            return;
+        } else {
+            Self::schedule(id, slot, &mut self.deadlines, &mut self.ready);
         }
-        if let Some(at) = connection.poll_timeout() {
-            self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
+    }
+
+    /// Sees to it that a connection comes up by its deadline, and has its turn to send if it may
+    /// have something.
+    #[inline]
+    fn schedule(
+        id: ConnId,
+        slot: &mut Slot,
+        deadlines: &mut Deadlines<Waiter>,
+        ready: &mut VecDeque<ConnId>,
+    ) {
+        if let Some(at) = slot.connection.poll_timeout() {
+            deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
         }
-        self.make_ready(id);
+        if !slot.ready && slot.connection.may_transmit() {
+            slot.ready = true;
+            ready.push_back(id);
+        }
     }
 
     /// The connection is over, or lives on in TIME-WAIT only.
@@ -430,12 +446,12 @@ impl Stack {
                 self.enter_time_wait(&remains, acknowledge);
             }
         }
-        self.make_ready(id);
+        self.wind_up(id);
     }
 
-    /// Lets a connection have its turn to send, if it may have something; one that nobody needs
-    /// any more goes when it has nothing.
-    fn make_ready(&mut self, id: ConnId) {
+    /// Lets a connection that is over send what it still has; when it has nothing, and nobody
+    /// needs it any more, it goes.
+    fn wind_up(&mut self, id: ConnId) {
         let Some(slot) = self.slabs.connections.get_mut(id) else { return };
         if slot.connection.may_transmit() {
             if !slot.ready {

@@ -56,7 +56,7 @@ impl Stack {
                 slot.ready = false;
                 self.ready.pop_front();
                 if !slot.attached {
-                    self.make_ready(id);
+                    self.wind_up(id);
                 } else if let Some(at) = slot.connection.poll_timeout() {
                     self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
                 }

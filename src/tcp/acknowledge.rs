@@ -27,8 +27,7 @@ impl Connection {
         let window = self.peer_window(segment);
         let advances = segment.ack.is_after(self.snd.una);
         if advances {
-            let report = self.on_new_ack(now, segment);
-            self.draw_conclusions(now, &report);
+            self.on_new_ack(now, segment);
         } else if self.is_duplicate(segment, window) {
             self.on_duplicate_ack(now, segment);
         }
@@ -53,7 +52,8 @@ impl Connection {
     }
 
     /// The window field in bytes; that of a SYN is not scaled (RFC 7323 section 2.2).
-    fn peer_window(&self, segment: &Segment<'_>) -> u32 {
+    #[inline]
+    pub(super) fn peer_window(&self, segment: &Segment<'_>) -> u32 {
         if segment.has(Flags::SYN) {
             u32::from(segment.window)
         } else {
@@ -68,8 +68,14 @@ impl Connection {
         self.snd.wl2 = ack;
     }
 
+    /// Takes in an ACK of something new.
+    pub(super) fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>) {
+        let report = self.move_una(now, segment);
+        self.draw_conclusions(now, &report);
+    }
+
     /// Moves SND.UNA; what it reports is still to be acted upon.
-    fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>) -> AckReport {
+    fn move_una(&mut self, now: Instant, segment: &Segment<'_>) -> AckReport {
         let ack = segment.ack;
         let in_flight = self.flight.in_network();
         let report = AckReport {

@@ -32,7 +32,7 @@ pub(super) struct Acked {
 }
 
 /// The records, in sequence order, without gaps, from SND.UNA to SND.NXT.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Flight {
     records: VecDeque<Sent>,
     /// Sequence numbers in records marked lost.

@@ -70,6 +70,19 @@ impl Connection {
         hand_out: bool,
     ) -> Arrival<'f> {
         log::trace!("{:?} {}: {segment}", self.flow, self.state);
+        if let Some(arrival) = self.on_predicted(now, segment, hand_out) {
+            return arrival;
+        }
+        self.on_unpredicted(now, segment, hand_out)
+    }
+
+    /// SEGMENT ARRIVES by the letter.
+    pub(super) fn on_unpredicted<'f>(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'f>,
+        hand_out: bool,
+    ) -> Arrival<'f> {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => Arrival::STRAY,
             State::SynSent => self.on_segment_in_syn_sent(now, segment),
@@ -296,9 +309,7 @@ impl Connection {
             let segments = segment.segments();
             let straight = hand_out && seq == self.rcv.nxt && self.recv_buffer.is_empty();
             if straight {
-                let len = text.len() as u32;
-                self.advance_over_text(now, len, len, segments);
-                self.recv_buffer.on_taken(text.len());
+                self.hand_out(now, text.len() as u32, segments);
                 self.pass_urgent_mark();
                 arrival.text = Some(text);
             } else {
@@ -340,6 +351,13 @@ impl Connection {
             // arrives", and at once when a segment fills a gap.
             self.ack.at_once();
         }
+    }
+
+    /// The next `len` bytes go to the application as they came.
+    #[inline]
+    pub(super) fn hand_out(&mut self, now: Instant, len: u32, segments: u32) {
+        self.advance_over_text(now, len, len, segments);
+        self.recv_buffer.on_taken(len as usize);
     }
 
     /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in `segments`

@@ -22,6 +22,7 @@ mod flight;
 mod handshake;
 mod input;
 mod output;
+mod prediction;
 mod recovery;
 mod recv_buffer;
 mod ring;
@@ -145,6 +146,7 @@ struct ReceiveSequence {
 
 /// A connection, from SYN-SENT or the acknowledged SYN-ACK on. Once the application has what it
 /// wanted and the protocol is done the stack drops it; TIME-WAIT lives on as a compact record.
+#[derive(Debug)]
 pub(crate) struct Connection {
     state: State,
     snd: SendSequence,

@@ -16,6 +16,7 @@ const MAX_ISLANDS: usize = 512;
 const FIRST_LIMIT: u32 = 65_535;
 
 /// A range of text beyond a hole.
+#[derive(Debug)]
 struct Island {
     range: SeqRange,
     /// When it last grew, by [`RecvBuffer::arrivals`]: SACK blocks go out most recent first.
@@ -24,6 +25,7 @@ struct Island {
 
 /// The text from the first unread byte on. Offset 0 of the ring is that byte; RCV.NXT lies
 /// `readable` bytes further along.
+#[derive(Debug)]
 pub(super) struct RecvBuffer {
     ring: Ring,
     /// In-order bytes not yet read.

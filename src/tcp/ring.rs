@@ -1,5 +1,7 @@
 //! A byte ring that takes memory when bytes arrive and gives it back when they have drained.
 
+use core::fmt;
+
 /// Storage for a window of a byte stream, addressed by offset from the first byte it holds.
 ///
 /// The ring does not know how many bytes are in use: its owner does, and says so where it matters
@@ -73,5 +75,13 @@ impl Ring {
     fn wrap(&self, offset: usize) -> usize {
         // The length is a power of two.
         (self.head + offset) & (self.storage.len() - 1)
+    }
+}
+
+/// Without the bytes, which nobody wants to read.
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { storage, head } = self;
+        f.debug_struct("Ring").field("capacity", &storage.len()).field("head", head).finish()
     }
 }

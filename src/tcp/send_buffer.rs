@@ -6,7 +6,7 @@ use super::ring::Ring;
 ///
 /// What is in flight is known to [`super::flight`], by sequence number; the bytes stay here, so
 /// that splitting or merging a record can never orphan data.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     ring: Ring,
     len: usize,

@@ -34,7 +34,7 @@ impl Timer {
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
 /// One deadline for each [`Timer`]. All of them can run at once.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct TimerTable([Instant; Timer::ALL.len()]);
 
 impl Default for TimerTable {
