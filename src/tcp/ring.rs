@@ -8,10 +8,12 @@ use core::fmt;
 /// (when growing).
 #[derive(Default)]
 pub(super) struct Ring {
-    /// Empty, or a power of two long.
-    storage: Box<[u8]>,
+    /// As far as it has been written to: what nobody has written to is not zeroed either.
+    storage: Vec<u8>,
+    /// Bytes it may hold: zero, or a power of two, for which `storage` has room.
+    capacity: u32,
     /// Where offset 0 lies in `storage`.
-    head: usize,
+    head: u32,
 }
 
 /// The least that is allocated once there is anything to hold.
@@ -20,50 +22,66 @@ const LEAST: usize = 512;
 impl Ring {
     /// Bytes of memory taken.
     pub(super) fn capacity(&self) -> usize {
-        self.storage.len()
+        self.capacity as usize
     }
 
-    /// Makes room for `needed` bytes, keeping the first `used`.
+    /// Makes room for `needed` bytes, at most 2^31, keeping the first `used`.
     pub(super) fn reserve(&mut self, used: usize, needed: usize) {
-        if needed <= self.storage.len() {
+        if needed <= self.capacity() {
             return;
         }
-        let mut grown = vec![0; needed.next_power_of_two().max(LEAST)].into_boxed_slice();
-        let [a, b] = self.slices(0, used);
-        grown[..a.len()].copy_from_slice(a);
-        grown[a.len()..used].copy_from_slice(b);
-        self.storage = grown;
-        self.head = 0;
+        let capacity = needed.next_power_of_two().max(LEAST);
+        let mut grown = Vec::with_capacity(capacity);
+        for piece in self.slices(0, used) {
+            grown.extend_from_slice(piece);
+        }
+        *self = Self { storage: grown, capacity: capacity as u32, head: 0 };
     }
 
     /// Copies `bytes` to `offset`; there must be room for them.
     pub(super) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        debug_assert!(offset + bytes.len() <= self.storage.len());
+        debug_assert!(offset + bytes.len() <= self.capacity());
         if bytes.is_empty() {
             return;
         }
         let start = self.wrap(offset);
-        let before_wrap = bytes.len().min(self.storage.len() - start);
+        if start < self.head as usize {
+            // It lies in front already: whatever reaches from here to there goes over the end.
+            self.storage.resize(self.capacity(), 0);
+        }
+        let before_wrap = bytes.len().min(self.capacity() - start);
         let (a, b) = bytes.split_at(before_wrap);
-        self.storage[start..start + a.len()].copy_from_slice(a);
-        self.storage[..b.len()].copy_from_slice(b);
+        self.put(start, a);
+        self.put(0, b);
+    }
+
+    /// Writes to a place in the storage: over what is there, and behind its end.
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        if at > self.storage.len() {
+            // A hole that has never been written to.
+            self.storage.resize(at, 0);
+        }
+        let over = bytes.len().min(self.storage.len() - at);
+        let (over, behind) = bytes.split_at(over);
+        self.storage[at..at + over.len()].copy_from_slice(over);
+        self.storage.extend_from_slice(behind);
     }
 
     /// The `len` bytes from `offset` on, in two pieces where they wrap.
     pub(super) fn slices(&self, offset: usize, len: usize) -> [&[u8]; 2] {
-        debug_assert!(offset + len <= self.storage.len());
+        debug_assert!(offset + len <= self.capacity());
         if len == 0 {
             return [&[], &[]];
         }
         let start = self.wrap(offset);
-        let before_wrap = len.min(self.storage.len() - start);
+        let before_wrap = len.min(self.capacity() - start);
         [&self.storage[start..start + before_wrap], &self.storage[..len - before_wrap]]
     }
 
     /// Forgets the first `n` bytes: offset `n` becomes offset 0.
     pub(super) fn advance(&mut self, n: usize) {
-        if !self.storage.is_empty() {
-            self.head = self.wrap(n);
+        if self.capacity > 0 {
+            self.head = self.wrap(n) as u32;
         }
     }
 
@@ -73,15 +91,47 @@ impl Ring {
     }
 
     fn wrap(&self, offset: usize) -> usize {
-        // The length is a power of two.
-        (self.head + offset) & (self.storage.len() - 1)
+        // The capacity is a power of two.
+        (self.head as usize + offset) & (self.capacity() - 1)
     }
 }
 
 /// Without the bytes, which nobody wants to read.
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { storage, head } = self;
-        f.debug_struct("Ring").field("capacity", &storage.len()).field("head", head).finish()
+        let Self { storage: _, capacity, head } = self;
+        f.debug_struct("Ring")
+            .field("capacity", capacity)
+            .field("head", head)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written beyond a hole that itself reaches over the end of the storage, then grown.
+    #[test]
+    fn a_hole_over_the_end_may_be_copied() {
+        let mut ring = Ring::default();
+        ring.reserve(0, 512);
+        ring.write_at(0, &[1; 450]);
+        ring.advance(400);
+        ring.write_at(120, &[2; 10]);
+        ring.reserve(130, 600);
+        assert_eq!(ring.capacity(), 1_024);
+        assert_eq!(ring.slices(0, 50)[0], [1; 50]);
+        assert_eq!(ring.slices(120, 10)[0], [2; 10]);
+    }
+
+    #[test]
+    fn what_is_not_written_is_not_taken() {
+        let mut ring = Ring::default();
+        ring.reserve(0, 5_000);
+        ring.write_at(0, &[1; 100]);
+        assert_eq!((ring.capacity(), ring.storage.len()), (8_192, 100));
+        ring.release();
+        assert_eq!(ring.capacity(), 0);
     }
 }
