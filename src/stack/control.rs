@@ -25,7 +25,7 @@ impl Stack {
             Ok(Packet::Tcp { flow, segment, .. }) => self.on_segment(flow, segment, hand_out),
             Ok(packet) => {
                 self.take_other(packet, &frame);
-                Received { data: None, owed_now: !self.replies.is_empty() }
+                Received { data: None, owed_now: self.replies.is_urgent() }
             }
             Err(reason) => {
                 self.counters.drops.count(*reason);
@@ -53,7 +53,7 @@ impl Stack {
                 self.send_error(icmp::port_unreachable(frame.bytes));
             }
             Packet::Echo(echo) => {
-                if self.replies.push(icmp::echo_reply(echo)) {
+                if self.replies.push(&icmp::echo_reply(echo)) {
                     self.counters.echo_replies += 1;
                 } else {
                     self.counters.replies_dropped += 1;
@@ -92,7 +92,7 @@ impl Stack {
         let Some(error) = error else { return };
         if !self.icmp_limit.allow(self.now) {
             self.counters.icmp_limited += 1;
-        } else if self.replies.push(error) {
+        } else if self.replies.push(&error) {
             self.counters.unreachable_out += 1;
         } else {
             self.counters.replies_dropped += 1;

@@ -39,7 +39,8 @@ pub struct Received<'f> {
     /// slice of the frame. What the application does not take is put back with `Stack::store`
     /// before the next packet.
     pub data: Option<(ConnId, &'f [u8])>,
-    /// Something is owed at once (a duplicate ACK, a challenge, a window that reopened, a reset):
-    /// `poll_transmit` comes before the next packet.
+    /// Something is owed at once (a duplicate ACK, a challenge), or much has gathered that nobody
+    /// polls: `poll_transmit` comes before the next packet. All else may wait until those packets
+    /// have been brought in that are there already.
     pub owed_now: bool,
 }

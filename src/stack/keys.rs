@@ -38,11 +38,7 @@ impl Keys {
     /// Where a connection lies in the table. A peer chooses its four-tuple, so the hash is keyed;
     /// it is never shown, so one round less will do.
     pub(super) fn hash(&self, flow: &Flow) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.table);
-        for word in flow.words() {
-            hasher.write_u64(word);
-        }
-        hasher.finish()
+        SipHasher13::new_with_key(&self.table).hash(&flow.bytes())
     }
 
     /// The initial sequence number (RFC 9293 section 3.4.1, MUST-8, SHLD-1; RFC 6528): a clock of

@@ -117,8 +117,6 @@ pub struct Stack {
     events: VecDeque<Event>,
     replies: Replies,
     icmp_limit: RateLimit,
-    /// The reply that was polled last; what was returned borrows it.
-    reply: Vec<u8>,
     header: HeaderBuffer,
     counters: Counters,
 }
@@ -190,7 +188,6 @@ impl Stack {
             events: VecDeque::new(),
             replies: Replies::default(),
             icmp_limit: RateLimit::new(),
-            reply: Vec::new(),
             header: HeaderBuffer::new(),
             counters: Counters::default(),
         })

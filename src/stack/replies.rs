@@ -11,34 +11,48 @@ const MOST_PACKETS: usize = 256;
 /// The most bytes that wait.
 const MOST_BYTES: usize = 128 << 10;
 
-/// Whole IP packets, first in, first out.
+/// Whole IP packets, first in, first out, one behind the other in memory that is used again.
 #[derive(Default)]
 pub(super) struct Replies {
-    queue: VecDeque<Vec<u8>>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    /// The lengths of those that wait.
+    lengths: VecDeque<usize>,
+    /// Where the first of them begins.
+    start: usize,
 }
 
 impl Replies {
     /// Queues a packet; answers false when there is no room.
-    pub(super) fn push(&mut self, packet: Vec<u8>) -> bool {
-        let fits = self.queue.len() < MOST_PACKETS && self.bytes + packet.len() <= MOST_BYTES;
+    pub(super) fn push(&mut self, packet: &[u8]) -> bool {
+        let waiting = self.bytes.len() - self.start;
+        let fits = self.lengths.len() < MOST_PACKETS && waiting + packet.len() <= MOST_BYTES;
         if fits {
-            self.bytes += packet.len();
-            self.queue.push_back(packet);
+            if self.start > MOST_BYTES || waiting == 0 {
+                self.bytes.drain(..self.start);
+                self.start = 0;
+            }
+            self.bytes.extend_from_slice(packet);
+            self.lengths.push_back(packet.len());
         }
         fits
     }
 
     /// The packet that has waited longest.
-    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
-        let packet = self.queue.pop_front()?;
-        self.bytes -= packet.len();
-        Some(packet)
+    pub(super) fn pop(&mut self) -> Option<&[u8]> {
+        let len = self.lengths.pop_front()?;
+        let packet = self.start..self.start + len;
+        self.start = packet.end;
+        self.bytes.get(packet)
     }
 
-    /// Whether anything waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether there is any.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.lengths.is_empty()
+    }
+
+    /// Whether they should go out before more come: half of the room is taken.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.lengths.len() >= MOST_PACKETS / 2 || self.bytes.len() - self.start >= MOST_BYTES / 2
     }
 }
 
@@ -80,13 +94,28 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_in_packets_and_in_bytes() {
         let mut replies = Replies::default();
-        let taken = (0..1_000).filter(|_| replies.push(vec![0; 40])).count();
+        let taken = (0..1_000).filter(|_| replies.push(&[0; 40])).count();
         assert_eq!(taken, MOST_PACKETS);
         while replies.pop().is_some() {}
-        let taken = (0..1_000).filter(|_| replies.push(vec![0; 1_280])).count();
+        let taken = (0..1_000).filter(|_| replies.push(&[0; 1_280])).count();
         assert_eq!(taken, MOST_BYTES / 1_280);
         while replies.pop().is_some() {}
-        assert!(replies.push(vec![0; 40]), "what was sent makes room again");
+        assert!(replies.push(&[0; 40]), "what was sent makes room again");
+    }
+
+    #[test]
+    fn packets_come_out_as_they_went_in_and_the_memory_is_used_again() {
+        let mut replies = Replies::default();
+        assert!(replies.push(&[0; 100]));
+        for n in 0..10_000_u32 {
+            // One always waits, so that the queue is never empty.
+            assert!(replies.push(&n.to_be_bytes()));
+            let popped = replies.pop().map(<[u8]>::to_vec);
+            let expected = n.checked_sub(1).map_or(vec![0; 100], |n| n.to_be_bytes().to_vec());
+            assert_eq!(popped, Some(expected));
+        }
+        assert!(replies.bytes.len() <= 2 * MOST_BYTES + 4);
+        assert!(replies.pop().is_some() && replies.pop().is_none());
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Stack {
             }
             None => Received::default(),
         };
-        Received { owed_now: received.owed_now || !self.replies.is_empty(), ..received }
+        Received { owed_now: received.owed_now || self.replies.is_urgent(), ..received }
     }
 
     fn for_connection<'f>(

@@ -45,6 +45,9 @@ pub(super) struct Table {
     entries: HashTable<Entry>,
     /// What was found last: packets come in trains.
     last: Option<Entry>,
+    /// The four-tuple that was looked for last, and its hash: what a packet brings about concerns
+    /// the same one.
+    hashed: Option<(Flow, u64)>,
 }
 
 impl Table {
@@ -61,15 +64,29 @@ impl Table {
         {
             return Some(last);
         }
-        self.last = self.get(keys, slabs, flow);
+        let hash = self.hash(keys, flow);
+        self.last = self.entries.find(hash, |entry| slabs.flow(entry) == Some(flow)).copied();
         self.last
+    }
+
+    /// The hash of a four-tuple that is about to be used more than once.
+    fn hash(&mut self, keys: &Keys, flow: &Flow) -> u64 {
+        match self.hashed {
+            Some((hashed, hash)) if hashed == *flow => hash,
+            _ => {
+                let hash = keys.hash(flow);
+                self.hashed = Some((*flow, hash));
+                hash
+            }
+        }
     }
 
     /// Adds an entry whose four-tuple is not there yet.
     pub(super) fn insert(&mut self, keys: &Keys, slabs: &Slabs, flow: &Flow, entry: Entry) {
         debug_assert_eq!(self.get(keys, slabs, flow), None);
         let rehash = |entry: &Entry| slabs.flow(entry).map_or(0, |flow| keys.hash(flow));
-        self.entries.insert_unique(keys.hash(flow), entry, rehash);
+        let hash = self.hash(keys, flow);
+        self.entries.insert_unique(hash, entry, rehash);
     }
 
     /// Removes an entry; it must still be in its slab.
@@ -77,7 +94,8 @@ impl Table {
         if self.last == Some(entry) {
             self.last = None;
         }
-        if let Ok(found) = self.entries.find_entry(keys.hash(flow), |e| *e == entry) {
+        let hash = self.hash(keys, flow);
+        if let Ok(found) = self.entries.find_entry(hash, |e| *e == entry) {
             found.remove();
         }
     }

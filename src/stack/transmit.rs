@@ -15,15 +15,11 @@ impl Stack {
     /// The next packet to send. Poll until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.advance(now);
-        if let Some(reply) = self.replies.pop() {
+        if self.replies.is_waiting() {
             self.counters.packets_out += 1;
-            self.reply = reply;
-            return Some(Transmit {
-                header: &self.reply,
-                payload: [&[], &[]],
-                segment_size: None,
-                checksum: Checksum::Full,
-            });
+            let header = self.replies.pop()?;
+            let (payload, checksum) = ([&[][..]; 2], Checksum::Full);
+            return Some(Transmit { header, payload, segment_size: None, checksum });
         }
         let (id, outgoing) = self.next_segment()?;
         let slot = self.slabs.connections.get_mut(id)?;
@@ -74,7 +70,7 @@ impl Stack {
         log::debug!("{}", Line(&flow, outgoing));
         let mut header = HeaderBuffer::new();
         codec::emit_tcp(&mut header, &tcp_header(flow, outgoing), [&[], &[]], false);
-        if self.replies.push(header.as_slice().to_vec()) {
+        if self.replies.push(header.as_slice()) {
             self.counters.segments_out += 1;
             self.counters.resets_out += u64::from(outgoing.flags.contains(Flags::RST));
         } else {

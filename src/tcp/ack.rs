@@ -13,7 +13,7 @@ enum Owed {
     Nothing,
     /// An ACK by the time the delayed-ACK timer runs out.
     Delayed,
-    /// An ACK at the end of the batch of packets that are being read.
+    /// An ACK at the end of the batch of packets that are being read together.
     Batch,
     /// An ACK before the next packet is read.
     Now,
@@ -57,12 +57,12 @@ impl AckDebt {
     }
 
     /// Something is owed before the next packet is read: a duplicate ACK for text beyond a hole,
-    /// one for a filled hole (RFC 5681 section 4.2), for a FIN, for an unacceptable segment.
+    /// one for a filled hole (RFC 5681 section 4.2), for an unacceptable segment.
     pub(super) fn at_once(&mut self) {
         self.raise(Owed::Now);
     }
 
-    /// An ACK is owed by the end of the batch: the window has opened.
+    /// An ACK is owed by the end of the batch: the window has opened, or the peer has closed.
     pub(super) fn soon(&mut self) {
         self.raise(Owed::Batch);
     }

@@ -389,7 +389,7 @@ impl Connection {
         self.rcv.nxt += 1;
         self.rcv.edge = self.rcv.edge.later(self.rcv.nxt);
         self.recv_buffer.forget_islands();
-        self.ack.at_once();
+        self.ack.soon();
         self.events |= Events::PEER_CLOSED;
         match self.state {
             State::Established => self.go_to(State::CloseWait),

@@ -126,16 +126,14 @@ impl Flow {
 
     /// The whole of it, for hashing.
     #[inline]
-    pub(crate) fn words(&self) -> [u64; 5] {
-        let pair = |a: u32, b: u32| u64::from(a) << 32 | u64::from(b);
-        let (local, remote) = (self.local.0, self.remote.0);
-        [
-            pair(local[0], local[1]),
-            pair(local[2], local[3]),
-            pair(remote[0], remote[1]),
-            pair(remote[2], remote[3]),
-            pair(u32::from(self.local_port), u32::from(self.remote_port)),
-        ]
+    pub(crate) fn bytes(&self) -> [u8; 36] {
+        let mut bytes = [0; 36];
+        let ports = u32::from(self.local_port) << 16 | u32::from(self.remote_port);
+        let words = self.local.0.iter().chain(&self.remote.0).chain([&ports]);
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
+        }
+        bytes
     }
 }
 
