@@ -57,8 +57,7 @@ fn serve<D: Device>(
         })?;
         runtime.serve(listener, app);
     }
-    signals::end_with(runtime.waker())
-        .map_err(|error| Failure::new(format!("cannot handle signals: {error}")))?;
+    signals::end(&mut runtime)?;
     announce(arguments, addresses)
         .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
     let result = runtime.run().map_err(Failure::new);

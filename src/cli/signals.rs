@@ -1,22 +1,15 @@
 //! SIGINT and SIGTERM end the program: the first in order, the second at once.
 
-use std::io;
-use std::thread;
+use nix::sys::signal::Signal;
+use tunstack::device::Device;
+use tunstack::runtime::Runtime;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use tunstack::runtime::Waker;
+use super::Failure;
 
-/// From now on passes both signals on to the loop.
-///
-/// # Errors
-/// When the handlers or the thread that waits for them cannot be set up.
-pub(super) fn end_with(waker: Waker) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            waker.shut_down();
-        }
-    })?;
-    Ok(())
+/// From now on both signals end the loop, which has to run in this thread.
+pub(super) fn end<D: Device>(runtime: &mut Runtime<D>) -> Result<(), Failure> {
+    let signals = [Signal::SIGINT, Signal::SIGTERM].map(|signal| signal as i32);
+    runtime
+        .end_on_signals(&signals)
+        .map_err(|error| Failure::new(format!("cannot receive signals: {error}")))
 }

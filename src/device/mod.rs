@@ -45,8 +45,8 @@ pub trait Device {
     /// Bytes of the largest IP packet the link carries.
     fn mtu(&self) -> usize;
 
-    /// What to poll for readiness. A device without one must wake the loop by other means when a
-    /// packet or room for one arrives.
+    /// What to poll for readiness; the same one for the device's whole life. A device without one
+    /// must wake the loop by other means when a packet or room for one arrives.
     fn fd(&self) -> Option<BorrowedFd<'_>>;
 
     /// What is wrong, asked when polling the descriptor reports an error.

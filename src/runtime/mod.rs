@@ -16,6 +16,7 @@ mod app;
 mod clock;
 mod ending;
 mod held;
+mod signals;
 mod sleep;
 mod waker;
 
@@ -27,16 +28,16 @@ mod tests;
 use std::fmt;
 use std::io;
 
-use nix::sys::time::TimeSpec;
-
 pub use app::{App, AppId};
 pub use clock::Clock;
+use clock::Watch;
 pub use waker::Waker;
 
 use self::app::Apps;
 use self::ending::Ending;
 use self::held::Held;
-use self::sleep::{Wait, Woken};
+use self::signals::EndSignals;
+use self::sleep::Bed;
 use crate::device::{Device, LARGEST_FRAME};
 use crate::stack::{ConnId, Event, ListenerId, Stack};
 use crate::time::Instant;
@@ -63,14 +64,19 @@ pub struct Runtime<D: Device> {
     stack: Stack,
     device: D,
     apps: Apps,
-    clock: Clock,
+    watch: Watch,
+    bed: Bed,
     waker: Waker,
+    /// Signals that end the loop.
+    signals: Option<EndSignals>,
     /// Where packets are read into.
     buffer: Box<[u8]>,
     /// The packet the device had no room for.
     held: Held,
     /// The device may have a packet.
     is_readable: bool,
+    /// When the stack's timers are due, as it said at the end of the last turn.
+    due: Option<Instant>,
     /// Packets that may still be sent in this turn.
     allowance: usize,
     /// Set once the end was asked for.
@@ -81,17 +87,22 @@ impl<D: Device> Runtime<D> {
     /// A loop that has not started.
     ///
     /// # Errors
-    /// When the process has no descriptor left for the waker.
+    /// When the process has no descriptors left for what it sleeps and wakes by.
     pub fn new(stack: Stack, device: D) -> io::Result<Self> {
+        let (bed, waker) = (Bed::new()?, Waker::new()?);
+        bed.wake_by(waker.fd())?;
         Ok(Self {
             stack,
             device,
             apps: Apps::default(),
-            clock: Clock::start(),
-            waker: Waker::new()?,
+            watch: Watch::new(Clock::start()),
+            bed,
+            waker,
+            signals: None,
             buffer: vec![0; LARGEST_FRAME].into_boxed_slice(),
             held: Held::none(),
             is_readable: true,
+            due: None,
             allowance: SEND_PACKETS,
             ending: None,
         })
@@ -110,6 +121,21 @@ impl<D: Device> Runtime<D> {
     /// What wakes and ends this loop from elsewhere.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// Has signals of these numbers end the loop, each as a call of [`Waker::shut_down`] does.
+    ///
+    /// As long as the loop lives they are blocked in this thread, and nobody else should handle
+    /// them. In a program with other threads they have to be blocked there too: call this before
+    /// the others start.
+    ///
+    /// # Errors
+    /// When a number is that of no signal, or the process has no descriptor left.
+    pub fn end_on_signals(&mut self, signals: &[i32]) -> io::Result<()> {
+        let signals = EndSignals::block(signals)?;
+        self.bed.wake_by(signals.fd())?;
+        self.signals = Some(signals);
+        Ok(())
     }
 
     /// Takes in a program that serves nothing yet.
@@ -143,7 +169,7 @@ impl<D: Device> Runtime<D> {
     pub fn run(&mut self) -> io::Result<()> {
         loop {
             let mut has_more = self.turn()?;
-            match self.waker.ends_asked() {
+            match self.ends_asked() {
                 0 => {}
                 1 if self.ending.is_none() => {
                     self.start_to_end();
@@ -157,6 +183,12 @@ impl<D: Device> Runtime<D> {
         }
     }
 
+    /// How often the end was asked for.
+    fn ends_asked(&self) -> u8 {
+        let by_signals = self.signals.as_ref().map_or(0, EndSignals::count);
+        self.waker.ends_asked().saturating_add(by_signals)
+    }
+
     /// One turn of the loop. True when there is more to do at once.
     fn turn(&mut self) -> io::Result<bool> {
         self.allowance = SEND_PACKETS;
@@ -164,25 +196,34 @@ impl<D: Device> Runtime<D> {
             self.wake_apps();
         }
         let mut has_more = self.receive()?;
-        let now = self.clock.now();
-        if self.stack.poll_timeout().is_some_and(|due| due <= now) {
+        let now = self.watch.read();
+        if self.due.is_some_and(|due| due <= now) {
             self.stack.on_timeout(now);
         }
         has_more |= self.dispatch();
         has_more |= !self.transmit()?;
+        self.due = self.stack.poll_timeout();
         Ok(has_more)
     }
 
-    /// Sleeps until there is something to do; if there is already, only looks whether packets have
-    /// come meanwhile.
+    /// Sleeps until there is something to do; if there is already, only looks whether packets or
+    /// signals have come meanwhile.
     fn rest(&mut self, has_more: bool) -> io::Result<()> {
-        let now = self.clock.now();
-        if !has_more {
+        // What has passed since makes the sleep longer, by no more than that.
+        let now = self.watch.last();
+        self.bed.wait_for(self.device.fd(), self.held.is_some())?;
+        let woken = if has_more {
+            self.bed.look()?
+        } else {
             self.device.idle();
-            return self.wait(sleep::timeout(self.deadline(), now));
+            self.bed.sleep(now, self.deadline())?
+        };
+        if woken.failed {
+            return Err(self.device.failure());
         }
-        if !self.is_readable {
-            self.wait(sleep::timeout(Some(now), now))?;
+        self.is_readable |= woken.readable;
+        if let Some(signals) = self.signals.as_mut().filter(|_| woken.by_another) {
+            signals.take();
         }
         Ok(())
     }
@@ -192,7 +233,7 @@ impl<D: Device> Runtime<D> {
             return;
         }
         // The stack learns how late it is before the programs ask anything of it.
-        self.stack.on_timeout(self.clock.now());
+        self.stack.on_timeout(self.watch.read());
         for app in self.apps.iter_mut() {
             app.on_wake(&mut self.stack);
         }
@@ -201,6 +242,7 @@ impl<D: Device> Runtime<D> {
     /// Reads a batch of packets. True when it stopped because the batch was full.
     fn receive(&mut self) -> io::Result<bool> {
         let mut bytes = 0;
+        self.watch.read();
         for _ in 0..RECEIVE_PACKETS {
             if bytes >= RECEIVE_BYTES {
                 return Ok(true);
@@ -218,7 +260,7 @@ impl<D: Device> Runtime<D> {
                 Err(error) => return Err(error),
             };
             bytes += frame.bytes.len();
-            let received = self.stack.on_packet(self.clock.now(), frame);
+            let received = self.stack.on_packet(self.watch.for_packet(), frame);
             if let Some((id, data)) = received.data {
                 let taken = match (&self.ending, self.apps.owner(&self.stack, id)) {
                     (Some(_), _) => data.len(),
@@ -300,7 +342,7 @@ impl<D: Device> Runtime<D> {
             }
         }
         for _ in 0..self.allowance.max(1) {
-            let Some(packet) = self.stack.poll_transmit(self.clock.now()) else {
+            let Some(packet) = self.stack.poll_transmit(self.watch.for_packet()) else {
                 return Ok(true);
             };
             match self.device.send(&packet) {
@@ -317,23 +359,8 @@ impl<D: Device> Runtime<D> {
 
     /// When the loop must be awake, if nothing happens before.
     fn deadline(&self) -> Option<Instant> {
-        let stack = self.stack.poll_timeout();
         let ending = self.ending.as_ref().map(Ending::deadline);
-        stack.into_iter().chain(ending).min()
-    }
-
-    fn wait(&mut self, timeout: Option<TimeSpec>) -> io::Result<()> {
-        let wait = Wait {
-            device: self.device.fd(),
-            for_room: self.held.is_some(),
-            waker: self.waker.fd(),
-        };
-        let Woken { readable, failed } = wait.sleep(timeout)?;
-        if failed {
-            return Err(self.device.failure());
-        }
-        self.is_readable |= readable;
-        Ok(())
+        self.due.into_iter().chain(ending).min()
     }
 }
 

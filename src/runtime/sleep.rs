@@ -1,24 +1,19 @@
 //! How long the loop sleeps, and what ends its sleep.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::time::Instant;
 
-/// What the loop waits for beside the waker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wait<'a> {
-    /// The device, if it has a descriptor.
-    pub(super) device: Option<BorrowedFd<'a>>,
-    /// Room to send is awaited too, not only packets.
-    pub(super) for_room: bool,
-    /// The waker's descriptor.
-    pub(super) waker: BorrowedFd<'a>,
-}
+/// What ends a sleep, as the numbers that epoll gives back.
+const DEVICE: u64 = 0;
+const TIMER: u64 = 1;
+const OTHER: u64 = 2;
 
 /// What ended the sleep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,101 +22,198 @@ pub(super) struct Woken {
     pub(super) readable: bool,
     /// Polling the device reports an error.
     pub(super) failed: bool,
+    /// Something else than the device and the alarm.
+    pub(super) by_another: bool,
 }
 
-impl Wait<'_> {
-    /// Sleeps until something happens, at most for `timeout` (`None`: for ever).
-    pub(super) fn sleep(self, timeout: Option<TimeSpec>) -> io::Result<Woken> {
-        let waker = PollFd::new(self.waker, PollFlags::POLLIN);
-        let Some(device) = self.device else {
-            ignore_signals(ppoll(&mut [waker], timeout, None))?;
-            return Ok(Woken { readable: true, failed: false });
+/// The loop's bed.
+///
+/// What ends a sleep is known to the kernel once and for all (epoll), so that a sleep takes one
+/// system call whatever there is to wait for. The device is watched for the edge: it has to be
+/// read until it is empty before the loop sleeps. The alarm is set only if it would ring too late:
+/// deadlines move back with nearly every packet, and an alarm that rings too early does no harm.
+#[derive(Debug)]
+pub(super) struct Bed {
+    epoll: Epoll,
+    alarm: TimerFd,
+    /// What the alarm is set for.
+    rings_at: Option<Instant>,
+    /// Whether the device has a descriptor, once that has been asked.
+    has_descriptor: Option<bool>,
+    /// Room to send is waited for too, not only packets.
+    for_room: bool,
+}
+
+impl Bed {
+    /// One for a loop that has nothing to wait for yet.
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let alarm = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        // For the edge, so that nobody has to read how often it has rung.
+        let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(alarm.as_fd(), EpollEvent::new(interest, TIMER))?;
+        Ok(Self { epoll, alarm, rings_at: None, has_descriptor: None, for_room: false })
+    }
+
+    /// From now on `fd` ends a sleep for as long as it is readable.
+    pub(super) fn wake_by(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, OTHER))?)
+    }
+
+    /// Says what device is waited for, the same one every time, and whether for room to send too.
+    pub(super) fn wait_for(
+        &mut self,
+        device: Option<BorrowedFd<'_>>,
+        for_room: bool,
+    ) -> io::Result<()> {
+        if self.has_descriptor.is_some() && self.for_room == for_room {
+            return Ok(());
+        }
+        if let Some(device) = device {
+            let mut interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+            interest.set(EpollFlags::EPOLLOUT, for_room);
+            let mut event = EpollEvent::new(interest, DEVICE);
+            match self.has_descriptor {
+                None => self.epoll.add(device, event)?,
+                Some(_) => self.epoll.modify(device, &mut event)?,
+            }
+        }
+        self.has_descriptor = Some(device.is_some());
+        self.for_room = for_room;
+        Ok(())
+    }
+
+    /// Sleeps until something happens, or until the deadline, if there is one; it is `now`.
+    pub(super) fn sleep(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<Woken> {
+        if let Some(deadline) = deadline {
+            if deadline <= now {
+                return self.look();
+            }
+            if self.rings_at.is_none_or(|at| deadline < at) {
+                // To the nanosecond, so that it never rings just before the deadline.
+                let after = TimeSpec::from_duration(deadline.since(now));
+                self.alarm.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?;
+                self.rings_at = Some(deadline);
+            }
+        }
+        self.wait(EpollTimeout::NONE)
+    }
+
+    /// Looks whether anything has happened, without sleeping.
+    pub(super) fn look(&mut self) -> io::Result<Woken> {
+        self.wait(EpollTimeout::ZERO)
+    }
+
+    fn wait(&mut self, timeout: EpollTimeout) -> io::Result<Woken> {
+        let mut events = [EpollEvent::empty(); 4];
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Ok(count) => count,
+            // A signal ends the sleep early, which is no error.
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(errno.into()),
         };
-        let mut interest = PollFlags::POLLIN;
-        interest.set(PollFlags::POLLOUT, self.for_room);
-        let mut fds = [PollFd::new(device, interest), waker];
-        ignore_signals(ppoll(&mut fds, timeout, None))?;
-        let happened = fds[0].revents().unwrap_or(PollFlags::empty());
-        Ok(Woken {
-            readable: happened.contains(PollFlags::POLLIN),
-            failed: happened
-                .intersects(PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL),
-        })
+        let readable = self.has_descriptor == Some(false);
+        let mut woken = Woken { readable, ..Woken::default() };
+        for event in events.iter().take(count) {
+            match event.data() {
+                DEVICE => {
+                    let flags = event.events();
+                    woken.readable |= flags.contains(EpollFlags::EPOLLIN);
+                    woken.failed |= flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
+                }
+                TIMER => self.rings_at = None,
+                _ => woken.by_another = true,
+            }
+        }
+        Ok(woken)
     }
-}
-
-/// A signal ends the sleep early, which is no error.
-fn ignore_signals(result: nix::Result<i32>) -> io::Result<()> {
-    match result {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// The time from `now` to `deadline`, to the nanosecond, so that a sleep never ends before the
-/// deadline only to find that nothing is due yet. A deadline that has passed gives zero, none
-/// gives `None`.
-pub(super) fn timeout(deadline: Option<Instant>, now: Instant) -> Option<TimeSpec> {
-    deadline.map(|deadline| TimeSpec::from_duration(deadline.since(now)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::fd::AsFd;
     use std::time::Duration;
 
+    use super::super::clock::Clock;
     use super::super::waker::Waker;
     use super::*;
 
-    fn spec(nanos: u64) -> TimeSpec {
-        TimeSpec::from_duration(Duration::from_nanos(nanos))
+    const NOTHING: Woken = Woken { readable: false, failed: false, by_another: false };
+
+    #[test]
+    fn a_sleep_is_never_shorter_than_it_should_be() {
+        let clock = Clock::start();
+        let mut bed = Bed::new().unwrap();
+        for nanos in [1, 1_500_000, 3] {
+            let now = clock.now();
+            let deadline = now + Duration::from_nanos(nanos);
+            bed.sleep(now, Some(deadline)).unwrap();
+            assert!(clock.now() >= deadline);
+        }
     }
 
     #[test]
-    fn timeouts_are_exact_and_never_negative() {
-        let now = Instant::from_nanos(5_000_000_001);
-        let at = |nanos| Some(Instant::from_nanos(nanos));
-        assert_eq!(timeout(None, now), None);
-        assert_eq!(timeout(at(5_000_000_001), now), Some(spec(0)));
-        assert_eq!(timeout(at(4), now), Some(spec(0)));
-        assert_eq!(timeout(at(5_000_000_002), now), Some(spec(1)));
-        assert_eq!(timeout(at(7_000_000_000), now), Some(spec(1_999_999_999)));
-        let never = timeout(at(u64::MAX), now).unwrap();
-        assert!(never.tv_sec() > 0 && (0..1_000_000_000).contains(&never.tv_nsec()));
+    fn a_deadline_that_has_passed_is_no_sleep() {
+        let mut bed = Bed::new().unwrap();
+        let now = Instant::from_millis(5);
+        assert_eq!(bed.sleep(now, Some(now)).unwrap(), NOTHING);
+        assert_eq!(bed.sleep(now, Some(Instant::ZERO)).unwrap(), NOTHING);
     }
 
     #[test]
-    fn a_sleep_is_never_shorter_than_its_timeout() {
-        let waker = Waker::new().unwrap();
-        let wait = Wait { device: None, for_room: false, waker: waker.fd() };
-        let start = std::time::Instant::now();
-        wait.sleep(Some(spec(1_500_000))).unwrap();
-        assert!(start.elapsed() >= Duration::from_nanos(1_500_000));
+    fn the_alarm_is_moved_to_an_earlier_deadline_and_left_alone_for_a_later_one() {
+        let clock = Clock::start();
+        let mut bed = Bed::new().unwrap();
+        let (_reader, writer) = nix::unistd::pipe().unwrap();
+        bed.wait_for(Some(writer.as_fd()), true).unwrap();
+        let now = clock.now();
+        let at = |millis| Some(now + Duration::from_millis(millis));
+        // Ends at once: there is room in the pipe.
+        bed.sleep(now, at(3_600_000)).unwrap();
+        assert_eq!(bed.rings_at, at(3_600_000));
+        bed.sleep(now, at(2)).unwrap();
+        assert_eq!(bed.rings_at, None, "it has rung");
+        bed.sleep(clock.now(), at(5)).unwrap();
+        assert_eq!(bed.rings_at, None);
+        assert!(clock.now() >= at(5).unwrap());
     }
 
     #[test]
     fn readiness_of_the_device_is_told_apart() {
         let waker = Waker::new().unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        let wait = Wait { device: Some(reader.as_fd()), for_room: false, waker: waker.fd() };
-        assert_eq!(wait.sleep(Some(spec(0))).unwrap(), Woken::default());
+        let mut bed = Bed::new().unwrap();
+        bed.wake_by(waker.fd()).unwrap();
+        bed.wait_for(Some(reader.as_fd()), false).unwrap();
+        assert_eq!(bed.look().unwrap(), NOTHING);
         waker.wake();
-        assert_eq!(wait.sleep(None).unwrap(), Woken::default());
+        let by_another = Woken { by_another: true, ..NOTHING };
+        assert_eq!(bed.sleep(Instant::ZERO, None).unwrap(), by_another);
         nix::unistd::write(&writer, b"x").unwrap();
-        assert!(wait.sleep(None).unwrap().readable);
+        assert!(bed.look().unwrap().readable);
         drop(writer);
-        assert!(wait.sleep(None).unwrap().failed);
+        assert!(bed.look().unwrap().failed);
     }
+
     #[test]
     fn room_to_send_ends_a_sleep_only_if_it_is_awaited() {
-        let waker = Waker::new().unwrap();
         let (_reader, writer) = nix::unistd::pipe().unwrap();
-        let wait = |for_room| Wait { device: Some(writer.as_fd()), for_room, waker: waker.fd() };
-        // Returns at all: there is no time limit.
-        assert_eq!(wait(true).sleep(None).unwrap(), Woken::default());
-        let start = std::time::Instant::now();
-        wait(false).sleep(Some(spec(1_500_000))).unwrap();
-        assert!(start.elapsed() >= Duration::from_nanos(1_500_000));
+        let mut bed = Bed::new().unwrap();
+        bed.wait_for(Some(writer.as_fd()), true).unwrap();
+        // Returns at all: there is no deadline.
+        assert_eq!(bed.sleep(Instant::ZERO, None).unwrap(), NOTHING);
+        bed.wait_for(Some(writer.as_fd()), false).unwrap();
+        let clock = Clock::start();
+        let deadline = Instant::from_nanos(1_500_000);
+        bed.sleep(Instant::ZERO, Some(deadline)).unwrap();
+        assert!(clock.now() >= deadline);
+    }
+
+    #[test]
+    fn a_device_without_a_descriptor_may_always_have_something() {
+        let mut bed = Bed::new().unwrap();
+        bed.wait_for(None, false).unwrap();
+        assert!(bed.look().unwrap().readable);
     }
 }

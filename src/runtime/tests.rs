@@ -96,7 +96,7 @@ fn what_has_not_finished_when_the_time_is_over_is_reset() {
     let state = client.stack().state(id);
     assert_eq!(state, Some(crate::tcp::State::CloseWait), "it got the FIN and does not close");
     assert!(!server.is_over());
-    server.ending = Some(Ending::at(server.clock.now()));
+    server.ending = Some(Ending::at(server.watch.read()));
     assert!(server.is_over());
     server.abort_rest().unwrap();
     exchange(&mut client, &mut server);
@@ -270,6 +270,7 @@ struct Journal {
     refusals: u32,
     refused: u32,
     lines: Vec<String>,
+    sent: Vec<Vec<u8>>,
 }
 
 impl Device for Journal {
@@ -289,6 +290,7 @@ impl Device for Journal {
         let bytes = packet.to_vec();
         let port = u16::from_be_bytes([bytes[22], bytes[23]]);
         self.lines.push(format!("out to {port}"));
+        self.sent.push(bytes);
         Ok(())
     }
 
@@ -321,27 +323,53 @@ fn a_packet_the_device_refuses_is_kept_and_sent_once() {
     assert_eq!(runtime.device().lines, sent);
 }
 
-#[test]
-fn what_is_owed_at_once_leaves_before_the_next_packet_is_read() {
+/// A loop that serves discard, and what a peer who is connected to it sends next: four segments.
+fn four_segments_under_way() -> (Runtime<Journal>, Vec<Vec<u8>>) {
     let config = crate::stack::Config::with_addresses([CLIENT]);
-    let mut stranger = Stack::new(config, [8; 32]).unwrap();
-    let mut device = Journal::default();
-    for local in [1_001, 1_002, 1_003] {
-        let local = Some(SocketAddr::new(CLIENT, local));
-        stranger.connect(local, SocketAddr::new(SERVER, DISCARD)).unwrap();
-    }
-    while let Some(packet) = stranger.poll_transmit(Instant::ZERO) {
-        device.arriving.push_back(packet.to_vec());
-    }
-    // Nobody listens, so every SYN is answered with a reset.
-    let mut runtime = journal_loop(device);
+    let mut peer = Stack::new(config, [8; 32]).unwrap();
+    let mut runtime = journal_loop(Journal::default());
+    let on = SocketAddr::new(SERVER, DISCARD);
+    let listener = runtime.stack().listen(on).unwrap();
+    runtime.serve(listener, Box::new(Discard));
+    let local = Some(SocketAddr::new(CLIENT, 1_001));
+    let id = peer.connect(local, on).unwrap();
+    let syn = peer.poll_transmit(Instant::ZERO).unwrap().to_vec();
+    runtime.device().arriving.push_back(syn);
     runtime.turn().unwrap();
-    let expected = ["in", "out to 1001", "in", "out to 1002", "in", "out to 1003"];
-    assert_eq!(runtime.device().lines, expected);
+    let syn_ack = runtime.device().sent.pop().unwrap();
+    peer.on_packet_stored(Instant::ZERO, Frame::plain(&syn_ack));
+    peer.write(id, &[7; 4 * 1_448]).unwrap();
+    let segments: Vec<_> =
+        core::iter::from_fn(|| Some(peer.poll_transmit(Instant::ZERO)?.to_vec())).collect();
+    assert_eq!(segments.len(), 4, "the ACK of the handshake goes with the first");
+    runtime.device().lines.clear();
+    runtime.device().sent.clear();
+    runtime.is_readable = true;
+    (runtime, segments)
 }
 
 #[test]
-fn what_is_owed_at_once_does_not_open_the_gates_for_all_the_rest() {
+fn what_is_owed_at_once_leaves_before_the_next_packet_is_read() {
+    let (mut runtime, segments) = four_segments_under_way();
+    // The handshake is finished by the first; then the second is missing.
+    for n in [0, 2, 3] {
+        runtime.device().arriving.push_back(segments[n].clone());
+    }
+    runtime.turn().unwrap();
+    let duplicates = ["in", "in", "out to 1001", "in", "out to 1001"];
+    assert_eq!(runtime.device().lines, duplicates, "an ACK for each segment beyond the hole");
+}
+
+#[test]
+fn what_is_not_owed_at_once_waits_for_the_end_of_the_batch() {
+    let (mut runtime, segments) = four_segments_under_way();
+    runtime.device().arriving.extend(segments);
+    runtime.turn().unwrap();
+    assert_eq!(runtime.device().lines, ["in", "in", "in", "in", "out to 1001"]);
+}
+
+#[test]
+fn resets_to_strangers_go_first_and_others_have_their_share() {
     let config = crate::stack::Config::with_addresses([CLIENT]);
     let mut stranger = Stack::new(config, [8; 32]).unwrap();
     let mut device = Journal::default();

@@ -22,8 +22,8 @@ pub(super) fn run(arguments: &Connect) -> Result<(), Failure> {
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, tun).map_err(Failure::new)?;
     let waker = runtime.waker();
+    signals::end(&mut runtime)?;
     let cannot_start = |error| Failure::new(format!("cannot start a thread: {error}"));
-    signals::end_with(waker.clone()).map_err(cannot_start)?;
     let input = Input::start(waker.clone()).map_err(cannot_start)?;
     let output = Output::start(waker.clone()).map_err(cannot_start)?;
 
