@@ -36,7 +36,7 @@
 //! | 9293 3.3.2 | states and their edges | `tcp/state.rs` |
 //! | 9293 3.4 | sequence numbers | `wire/seq.rs` |
 //! | 9293 3.5, 3.10.7.2, 3.10.7.3 | opening | `tcp/handshake.rs` |
-//! | 9293 3.10.7.4 | SEGMENT ARRIVES | `tcp/input.rs`, `tcp/acknowledge.rs` |
+//! | 9293 3.10.7.4 | SEGMENT ARRIVES | `tcp/input.rs`, `tcp/acknowledge.rs`, `tcp/prediction.rs` |
 //! | 5961 | blind attacks | `tcp/input.rs`, `tcp/challenge.rs` |
 //! | 9293 3.10.7.1 | resets for strangers | `stack/segments.rs` |
 //! | 9293 3.8.6, 3.7.4 | windows, Nagle, silly windows | `tcp/output.rs` |
