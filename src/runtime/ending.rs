@@ -43,14 +43,14 @@ impl<D: Device> Runtime<D> {
         for id in self.apps.connections() {
             finish(&mut self.stack, id);
         }
-        self.ending = Some(Ending::at(self.watch.read() + GRACE));
+        self.ending = Some(Ending::at(self.clock.read() + GRACE));
     }
 
     /// Whether the end has begun, and there is nothing left to wait for or no time.
     pub(super) fn is_over(&self) -> bool {
         self.ending.is_some_and(|ending| {
             let all_finished = self.stack.totals().connections == 0 && !self.held.is_some();
-            all_finished || self.watch.last() >= ending.deadline()
+            all_finished || self.clock.last() >= ending.deadline()
         })
     }
 

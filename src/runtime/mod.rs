@@ -16,8 +16,8 @@ mod app;
 mod clock;
 mod ending;
 mod held;
+mod poller;
 mod signals;
-mod sleep;
 mod waker;
 
 #[cfg(test)]
@@ -28,16 +28,16 @@ mod tests;
 use std::fmt;
 use std::io;
 
+use self::clock::CachedClock;
 pub use app::{App, AppId};
 pub use clock::Clock;
-use clock::Watch;
 pub use waker::Waker;
 
 use self::app::Apps;
 use self::ending::Ending;
 use self::held::Held;
+use self::poller::Poller;
 use self::signals::EndSignals;
-use self::sleep::Bed;
 use crate::device::{Device, LARGEST_FRAME};
 use crate::stack::{ConnId, Event, ListenerId, Stack};
 use crate::time::Instant;
@@ -64,8 +64,8 @@ pub struct Runtime<D: Device> {
     stack: Stack,
     device: D,
     apps: Apps,
-    watch: Watch,
-    bed: Bed,
+    clock: CachedClock,
+    poller: Poller,
     waker: Waker,
     /// Signals that end the loop.
     signals: Option<EndSignals>,
@@ -89,14 +89,14 @@ impl<D: Device> Runtime<D> {
     /// # Errors
     /// When the process has no descriptors left for what it sleeps and wakes by.
     pub fn new(stack: Stack, device: D) -> io::Result<Self> {
-        let (bed, waker) = (Bed::new()?, Waker::new()?);
-        bed.wake_by(waker.fd())?;
+        let (poller, waker) = (Poller::new()?, Waker::new()?);
+        poller.wake_by(waker.fd())?;
         Ok(Self {
             stack,
             device,
             apps: Apps::default(),
-            watch: Watch::new(Clock::start()),
-            bed,
+            clock: CachedClock::new(Clock::start()),
+            poller,
             waker,
             signals: None,
             buffer: vec![0; LARGEST_FRAME].into_boxed_slice(),
@@ -132,8 +132,10 @@ impl<D: Device> Runtime<D> {
     /// # Errors
     /// When a number is that of no signal, or the process has no descriptor left.
     pub fn end_on_signals(&mut self, signals: &[i32]) -> io::Result<()> {
+        // Those of a call before are let go first, or they would take these with them.
+        self.signals = None;
         let signals = EndSignals::block(signals)?;
-        self.bed.wake_by(signals.fd())?;
+        self.poller.wake_by(signals.fd())?;
         self.signals = Some(signals);
         Ok(())
     }
@@ -196,7 +198,7 @@ impl<D: Device> Runtime<D> {
             self.wake_apps();
         }
         let mut has_more = self.receive()?;
-        let now = self.watch.read();
+        let now = self.clock.read();
         if self.due.is_some_and(|due| due <= now) {
             self.stack.on_timeout(now);
         }
@@ -210,13 +212,13 @@ impl<D: Device> Runtime<D> {
     /// signals have come meanwhile.
     fn rest(&mut self, has_more: bool) -> io::Result<()> {
         // What has passed since makes the sleep longer, by no more than that.
-        let now = self.watch.last();
-        self.bed.wait_for(self.device.fd(), self.held.is_some())?;
+        let now = self.clock.last();
+        self.poller.wait_for(self.device.fd(), self.held.is_some())?;
         let woken = if has_more {
-            self.bed.look()?
+            self.poller.look()?
         } else {
             self.device.idle();
-            self.bed.sleep(now, self.deadline())?
+            self.poller.sleep(now, self.deadline())?
         };
         if woken.failed {
             return Err(self.device.failure());
@@ -233,7 +235,7 @@ impl<D: Device> Runtime<D> {
             return;
         }
         // The stack learns how late it is before the programs ask anything of it.
-        self.stack.on_timeout(self.watch.read());
+        self.stack.on_timeout(self.clock.read());
         for app in self.apps.iter_mut() {
             app.on_wake(&mut self.stack);
         }
@@ -242,7 +244,7 @@ impl<D: Device> Runtime<D> {
     /// Reads a batch of packets. True when it stopped because the batch was full.
     fn receive(&mut self) -> io::Result<bool> {
         let mut bytes = 0;
-        self.watch.read();
+        self.clock.read();
         for _ in 0..RECEIVE_PACKETS {
             if bytes >= RECEIVE_BYTES {
                 return Ok(true);
@@ -260,7 +262,7 @@ impl<D: Device> Runtime<D> {
                 Err(error) => return Err(error),
             };
             bytes += frame.bytes.len();
-            let received = self.stack.on_packet(self.watch.for_packet(), frame);
+            let received = self.stack.on_packet(self.clock.for_packet(), frame);
             if let Some((id, data)) = received.data {
                 let taken = match (&self.ending, self.apps.owner(&self.stack, id)) {
                     (Some(_), _) => data.len(),
@@ -342,7 +344,7 @@ impl<D: Device> Runtime<D> {
             }
         }
         for _ in 0..self.allowance.max(1) {
-            let Some(packet) = self.stack.poll_transmit(self.watch.for_packet()) else {
+            let Some(packet) = self.stack.poll_transmit(self.clock.for_packet()) else {
                 return Ok(true);
             };
             match self.device.send(&packet) {

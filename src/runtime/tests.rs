@@ -96,7 +96,7 @@ fn what_has_not_finished_when_the_time_is_over_is_reset() {
     let state = client.stack().state(id);
     assert_eq!(state, Some(crate::tcp::State::CloseWait), "it got the FIN and does not close");
     assert!(!server.is_over());
-    server.ending = Some(Ending::at(server.watch.read()));
+    server.ending = Some(Ending::at(server.clock.read()));
     assert!(server.is_over());
     server.abort_rest().unwrap();
     exchange(&mut client, &mut server);

@@ -3,7 +3,7 @@
 //! In a transfer that runs well a segment is the next one in order or acknowledges something new,
 //! and nothing else about it is of note. A handful of comparisons finds such a segment out; what
 //! is left of the eight steps of RFC 9293 section 3.10.7.4 is then done without asking again. (Van
-//! Jacobson's idea; RFC 7323 section 5.3 describes it with timestamps.) The state afterwards is
+//! Jacobson's idea; RFC 7323 describes it with timestamps.) The state afterwards is
 //! what the eight steps would have left: a property test compares the two.
 
 use super::input::Arrival;

@@ -110,6 +110,43 @@ impl fmt::Debug for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Bytes written anywhere, in any order, over the end and beyond holes, come out again.
+        #[test]
+        fn behaves_as_a_line_with_holes(
+            steps in proptest::collection::vec(
+                // Offsets of every magnitude, so that the ring grows again and again.
+                (any::<bool>(), (5u32..16).prop_flat_map(|bits| 0..1usize << bits), 1usize..900),
+                1..60,
+            ),
+        ) {
+            let mut ring = Ring::default();
+            // `None` is a hole.
+            let mut model: Vec<Option<u8>> = Vec::new();
+            for (n, (write, offset, len)) in steps.into_iter().enumerate() {
+                if write {
+                    let used = model.len();
+                    ring.reserve(used, offset + len);
+                    ring.write_at(offset, &vec![n as u8; len]);
+                    model.resize(used.max(offset + len), None);
+                    model[offset..offset + len].fill(Some(n as u8));
+                } else {
+                    // What is in order may be taken.
+                    let whole = model.iter().take_while(|byte| byte.is_some()).count();
+                    let taken = len.min(whole);
+                    let [a, b] = ring.slices(0, taken);
+                    let expected: Vec<u8> = model.drain(..taken).flatten().collect();
+                    prop_assert_eq!([a, b].concat(), expected);
+                    ring.advance(taken);
+                }
+            }
+            for (offset, byte) in model.iter().enumerate().filter_map(|(n, b)| Some((n, (*b)?))) {
+                prop_assert_eq!(ring.slices(offset, 1)[0], &[byte][..]);
+            }
+        }
+    }
 
     /// Written beyond a hole that itself reaches over the end of the storage, then grown.
     #[test]

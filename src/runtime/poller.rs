@@ -22,38 +22,39 @@ pub(super) struct Woken {
     pub(super) readable: bool,
     /// Polling the device reports an error.
     pub(super) failed: bool,
-    /// Something else than the device and the alarm.
+    /// Something else than the device and the timer.
     pub(super) by_another: bool,
 }
 
-/// The loop's bed.
+/// Waits for the loop.
 ///
 /// What ends a sleep is known to the kernel once and for all (epoll), so that a sleep takes one
 /// system call whatever there is to wait for. The device is watched for the edge: it has to be
-/// read until it is empty before the loop sleeps. The alarm is set only if it would ring too late:
-/// deadlines move back with nearly every packet, and an alarm that rings too early does no harm.
+/// read until it is empty before the loop sleeps. The timer is set only if it would run out too
+/// late: deadlines move back with nearly every packet, and one that runs out too early does no
+/// harm.
 #[derive(Debug)]
-pub(super) struct Bed {
+pub(super) struct Poller {
     epoll: Epoll,
-    alarm: TimerFd,
-    /// What the alarm is set for.
-    rings_at: Option<Instant>,
+    timer: TimerFd,
+    /// What the timer is set for.
+    armed_for: Option<Instant>,
     /// Whether the device has a descriptor, once that has been asked.
     has_descriptor: Option<bool>,
     /// Room to send is waited for too, not only packets.
     for_room: bool,
 }
 
-impl Bed {
+impl Poller {
     /// One for a loop that has nothing to wait for yet.
     pub(super) fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-        let alarm = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        // For the edge, so that nobody has to read how often it has rung.
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        // For the edge, so that nobody has to read how often it has run out.
         let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-        epoll.add(alarm.as_fd(), EpollEvent::new(interest, TIMER))?;
-        Ok(Self { epoll, alarm, rings_at: None, has_descriptor: None, for_room: false })
+        epoll.add(timer.as_fd(), EpollEvent::new(interest, TIMER))?;
+        Ok(Self { epoll, timer, armed_for: None, has_descriptor: None, for_room: false })
     }
 
     /// From now on `fd` ends a sleep for as long as it is readable.
@@ -90,11 +91,11 @@ impl Bed {
             if deadline <= now {
                 return self.look();
             }
-            if self.rings_at.is_none_or(|at| deadline < at) {
-                // To the nanosecond, so that it never rings just before the deadline.
+            if self.armed_for.is_none_or(|at| deadline < at) {
+                // To the nanosecond, so that it never runs out just before the deadline.
                 let after = TimeSpec::from_duration(deadline.since(now));
-                self.alarm.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?;
-                self.rings_at = Some(deadline);
+                self.timer.set(Expiration::OneShot(after), TimerSetTimeFlags::empty())?;
+                self.armed_for = Some(deadline);
             }
         }
         self.wait(EpollTimeout::NONE)
@@ -122,7 +123,7 @@ impl Bed {
                     woken.readable |= flags.contains(EpollFlags::EPOLLIN);
                     woken.failed |= flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
                 }
-                TIMER => self.rings_at = None,
+                TIMER => self.armed_for = None,
                 _ => woken.by_another = true,
             }
         }
@@ -144,38 +145,38 @@ mod tests {
     #[test]
     fn a_sleep_is_never_shorter_than_it_should_be() {
         let clock = Clock::start();
-        let mut bed = Bed::new().unwrap();
+        let mut poller = Poller::new().unwrap();
         for nanos in [1, 1_500_000, 3] {
             let now = clock.now();
             let deadline = now + Duration::from_nanos(nanos);
-            bed.sleep(now, Some(deadline)).unwrap();
+            poller.sleep(now, Some(deadline)).unwrap();
             assert!(clock.now() >= deadline);
         }
     }
 
     #[test]
     fn a_deadline_that_has_passed_is_no_sleep() {
-        let mut bed = Bed::new().unwrap();
+        let mut poller = Poller::new().unwrap();
         let now = Instant::from_millis(5);
-        assert_eq!(bed.sleep(now, Some(now)).unwrap(), NOTHING);
-        assert_eq!(bed.sleep(now, Some(Instant::ZERO)).unwrap(), NOTHING);
+        assert_eq!(poller.sleep(now, Some(now)).unwrap(), NOTHING);
+        assert_eq!(poller.sleep(now, Some(Instant::ZERO)).unwrap(), NOTHING);
     }
 
     #[test]
-    fn the_alarm_is_moved_to_an_earlier_deadline_and_left_alone_for_a_later_one() {
+    fn the_timer_is_moved_to_an_earlier_deadline_and_left_alone_for_a_later_one() {
         let clock = Clock::start();
-        let mut bed = Bed::new().unwrap();
+        let mut poller = Poller::new().unwrap();
         let (_reader, writer) = nix::unistd::pipe().unwrap();
-        bed.wait_for(Some(writer.as_fd()), true).unwrap();
+        poller.wait_for(Some(writer.as_fd()), true).unwrap();
         let now = clock.now();
         let at = |millis| Some(now + Duration::from_millis(millis));
         // Ends at once: there is room in the pipe.
-        bed.sleep(now, at(3_600_000)).unwrap();
-        assert_eq!(bed.rings_at, at(3_600_000));
-        bed.sleep(now, at(2)).unwrap();
-        assert_eq!(bed.rings_at, None, "it has rung");
-        bed.sleep(clock.now(), at(5)).unwrap();
-        assert_eq!(bed.rings_at, None);
+        poller.sleep(now, at(3_600_000)).unwrap();
+        assert_eq!(poller.armed_for, at(3_600_000));
+        poller.sleep(now, at(2)).unwrap();
+        assert_eq!(poller.armed_for, None, "it has run out");
+        poller.sleep(clock.now(), at(5)).unwrap();
+        assert_eq!(poller.armed_for, None);
         assert!(clock.now() >= at(5).unwrap());
     }
 
@@ -183,37 +184,37 @@ mod tests {
     fn readiness_of_the_device_is_told_apart() {
         let waker = Waker::new().unwrap();
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        let mut bed = Bed::new().unwrap();
-        bed.wake_by(waker.fd()).unwrap();
-        bed.wait_for(Some(reader.as_fd()), false).unwrap();
-        assert_eq!(bed.look().unwrap(), NOTHING);
+        let mut poller = Poller::new().unwrap();
+        poller.wake_by(waker.fd()).unwrap();
+        poller.wait_for(Some(reader.as_fd()), false).unwrap();
+        assert_eq!(poller.look().unwrap(), NOTHING);
         waker.wake();
         let by_another = Woken { by_another: true, ..NOTHING };
-        assert_eq!(bed.sleep(Instant::ZERO, None).unwrap(), by_another);
+        assert_eq!(poller.sleep(Instant::ZERO, None).unwrap(), by_another);
         nix::unistd::write(&writer, b"x").unwrap();
-        assert!(bed.look().unwrap().readable);
+        assert!(poller.look().unwrap().readable);
         drop(writer);
-        assert!(bed.look().unwrap().failed);
+        assert!(poller.look().unwrap().failed);
     }
 
     #[test]
     fn room_to_send_ends_a_sleep_only_if_it_is_awaited() {
         let (_reader, writer) = nix::unistd::pipe().unwrap();
-        let mut bed = Bed::new().unwrap();
-        bed.wait_for(Some(writer.as_fd()), true).unwrap();
+        let mut poller = Poller::new().unwrap();
+        poller.wait_for(Some(writer.as_fd()), true).unwrap();
         // Returns at all: there is no deadline.
-        assert_eq!(bed.sleep(Instant::ZERO, None).unwrap(), NOTHING);
-        bed.wait_for(Some(writer.as_fd()), false).unwrap();
+        assert_eq!(poller.sleep(Instant::ZERO, None).unwrap(), NOTHING);
+        poller.wait_for(Some(writer.as_fd()), false).unwrap();
         let clock = Clock::start();
         let deadline = Instant::from_nanos(1_500_000);
-        bed.sleep(Instant::ZERO, Some(deadline)).unwrap();
+        poller.sleep(Instant::ZERO, Some(deadline)).unwrap();
         assert!(clock.now() >= deadline);
     }
 
     #[test]
     fn a_device_without_a_descriptor_may_always_have_something() {
-        let mut bed = Bed::new().unwrap();
-        bed.wait_for(None, false).unwrap();
-        assert!(bed.look().unwrap().readable);
+        let mut poller = Poller::new().unwrap();
+        poller.wait_for(None, false).unwrap();
+        assert!(poller.look().unwrap().readable);
     }
 }
