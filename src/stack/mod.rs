@@ -262,10 +262,10 @@ impl Stack {
 
     /// When [`on_timeout`](Self::on_timeout) is due next; it may turn out that nothing was.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.deadlines.earliest(), self.expiry.earliest(&self.slabs.time_wait)]
-            .into_iter()
-            .flatten()
-            .min()
+        match (self.deadlines.earliest(), self.expiry.earliest(&self.slabs.time_wait)) {
+            (Some(deadline), Some(expiry)) => Some(deadline.min(expiry)),
+            (deadline, expiry) => deadline.or(expiry),
+        }
     }
 
     // --- Getters ---

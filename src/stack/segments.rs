@@ -16,7 +16,7 @@ impl Stack {
     ) -> Received<'f> {
         self.counters.segments_in += 1;
         log::debug!("{} > {}: {segment}", flow.remote_addr(), flow.local_addr());
-        let received = match self.table.find(&self.keys, &self.slabs, flow) {
+        let mut received = match self.table.find(&self.keys, &self.slabs, flow) {
             Some(Entry::Connection(id)) => self.for_connection(id, segment, hand_out),
             Some(Entry::HalfOpen(id)) => self.for_half_open(id, segment),
             Some(Entry::TimeWait(id)) => self.for_time_wait(id, segment),
@@ -26,7 +26,8 @@ impl Stack {
             }
             None => Received::default(),
         };
-        Received { owed_now: received.owed_now || self.replies.is_urgent(), ..received }
+        received.owed_now |= self.replies.is_urgent();
+        received
     }
 
     fn for_connection<'f>(

@@ -21,23 +21,24 @@ impl Stack {
             let (payload, checksum) = ([&[][..]; 2], Checksum::Full);
             return Some(Transmit { header, payload, segment_size: None, checksum });
         }
-        let (id, outgoing) = self.next_segment()?;
+        let mut outgoing = None;
+        let id = self.next_segment(&mut outgoing)?;
         let slot = self.slabs.connections.get_mut(id)?;
-        let payload = slot.emit(&outgoing, &mut self.header);
+        let payload = slot.emit(outgoing.as_ref()?, &mut self.header);
         let header = self.header.as_slice();
         Some(Transmit { header, payload, segment_size: None, checksum: Checksum::Full })
     }
 
     /// The next segment of the connections that may have something to send, each in its turn, and
-    /// whose it is.
+    /// whose it is. It is put where the caller wants it: moving it costs as much as building it.
     #[inline]
-    fn next_segment(&mut self) -> Option<(ConnId, Outgoing)> {
+    fn next_segment(&mut self, outgoing: &mut Option<Outgoing>) -> Option<ConnId> {
         while let Some(&id) = self.ready.front() {
             let Some(slot) = self.slabs.connections.get_mut(id) else {
                 self.ready.pop_front();
                 continue;
             };
-            let outgoing = slot.connection.poll_transmit(self.now);
+            *outgoing = slot.connection.poll_transmit(self.now);
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;
@@ -58,8 +59,8 @@ impl Stack {
                 }
             }
             if let Some(outgoing) = outgoing {
-                self.counters.on_sent(&outgoing);
-                return Some((id, outgoing));
+                self.counters.on_sent(outgoing);
+                return Some(id);
             }
         }
         None
