@@ -36,7 +36,8 @@ pub const MAX_SACK_BLOCKS: usize = 4;
 #[derive(Clone, Copy, Default)]
 pub struct SackBlocks {
     blocks: [SeqRange; MAX_SACK_BLOCKS],
-    len: u8,
+    /// A whole word: copying one that was written as a byte would wait for the write.
+    len: u32,
 }
 
 impl SackBlocks {
@@ -46,7 +47,7 @@ impl SackBlocks {
 
     /// Adds a block behind the others; answers whether there was room.
     pub fn push(&mut self, block: SeqRange) -> bool {
-        let Some(slot) = self.blocks.get_mut(usize::from(self.len)) else {
+        let Some(slot) = self.blocks.get_mut(self.len as usize) else {
             return false;
         };
         *slot = block;
@@ -56,7 +57,7 @@ impl SackBlocks {
 
     /// The blocks, as a slice.
     pub fn as_slice(&self) -> &[SeqRange] {
-        self.blocks.get(..usize::from(self.len)).unwrap_or(&[])
+        self.blocks.get(..self.len as usize).unwrap_or(&[])
     }
 
     /// Whether there is none.
@@ -66,7 +67,7 @@ impl SackBlocks {
 
     /// Drops all but the first `n` blocks.
     pub fn truncate(&mut self, n: usize) {
-        self.len = self.len.min(u8::try_from(n).unwrap_or(u8::MAX));
+        self.len = self.len.min(u32::try_from(n).unwrap_or(u32::MAX));
     }
 }
 

@@ -19,6 +19,20 @@ const SACK_HEAD: usize = 4;
 /// One SACK block: two sequence numbers.
 const SACK_BLOCK: usize = 8;
 
+/// The timestamps of a header whose options are laid out as RFC 7323 appendix A recommends and
+/// nearly every segment has them: timestamps behind two no-operations.
+#[inline]
+pub(super) fn only_timestamps(bytes: &[u8]) -> Option<Timestamps> {
+    let &[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, v0, v1, v2, v3, e0, e1, e2, e3] = bytes
+    else {
+        return None;
+    };
+    Some(Timestamps {
+        value: u32::from_be_bytes([v0, v1, v2, v3]),
+        echo: u32::from_be_bytes([e0, e1, e2, e3]),
+    })
+}
+
 /// Reads the options of a header.
 ///
 /// Unknown options are skipped (MUST-6), and so are known ones with a length that is not theirs,
@@ -26,22 +40,8 @@ const SACK_BLOCK: usize = 8;
 ///
 /// `syn` says whether the header has the SYN flag: the options that negotiate mean nothing
 /// elsewhere.
-#[inline]
-pub(super) fn parse(bytes: &[u8], syn: bool) -> Result<Options, DropReason> {
-    // The layout that RFC 7323 appendix A recommends and nearly every segment has.
-    if let &[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, v0, v1, v2, v3, e0, e1, e2, e3] = bytes {
-        return Ok(Options {
-            timestamps: Some(Timestamps {
-                value: u32::from_be_bytes([v0, v1, v2, v3]),
-                echo: u32::from_be_bytes([e0, e1, e2, e3]),
-            }),
-            ..Options::default()
-        });
-    }
-    parse_any(bytes, syn)
-}
-
-fn parse_any(mut bytes: &[u8], syn: bool) -> Result<Options, DropReason> {
+#[cold]
+pub(super) fn parse(mut bytes: &[u8], syn: bool) -> Result<Options, DropReason> {
     let mut options = Options::default();
     while let Some((&kind, rest)) = bytes.split_first() {
         match kind {

@@ -5,7 +5,7 @@ use etherparse::{IpNumber, TcpHeaderSlice, UdpHeaderSlice};
 use super::ip::{self, IpPacket};
 use super::{DropReason, Packet, options};
 use crate::wire::icmp::{self, Message};
-use crate::wire::{Checksum, Flags, Flow, Frame, Segment, SeqNum};
+use crate::wire::{Checksum, Flags, Flow, Frame, Options, Segment, SeqNum};
 
 /// Where the flags stand in a TCP header (RFC 9293 section 3.1).
 const TCP_FLAGS_AT: usize = 13;
@@ -48,8 +48,10 @@ fn parse_tcp<'f>(
     let flow = flow(ip, header.source_port(), header.destination_port())?;
     let bits = header.slice().get(TCP_FLAGS_AT).copied();
     let flags = Flags::from_bits_retain(bits.unwrap_or_default());
+    let payload = ip.payload.get(header.slice().len()..).ok_or(DropReason::MalformedTcp)?;
+    let timestamps = options::only_timestamps(header.options());
     // Built where it is returned: moving a segment costs as much as reading it.
-    Ok(Packet::Tcp {
+    let mut packet = Ok(Packet::Tcp {
         flow,
         segment: Segment {
             seq: SeqNum(header.sequence_number()),
@@ -57,12 +59,21 @@ fn parse_tcp<'f>(
             flags,
             window: header.window_size(),
             urgent: header.urgent_pointer(),
-            options: options::parse(header.options(), flags.contains(Flags::SYN))?,
-            payload: ip.payload.get(header.slice().len()..).ok_or(DropReason::MalformedTcp)?,
+            options: Options { timestamps, ..Options::default() },
+            payload,
             segment_size: frame.segment_size,
         },
         ecn: ip.ecn,
-    })
+    });
+    if timestamps.is_none()
+        && let Ok(Packet::Tcp { segment, .. }) = &mut packet
+    {
+        match options::parse(header.options(), flags.contains(Flags::SYN)) {
+            Ok(options) => segment.options = options,
+            Err(reason) => packet = Err(reason),
+        }
+    }
+    packet
 }
 
 fn parse_udp<'f>(ip: &IpPacket<'f>, verify: bool) -> Result<Packet<'f>, DropReason> {
