@@ -9,7 +9,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::states::in_state;
 use common::{ms, secs};
 use tunstack::tcp::{CloseReason, ReadError, State, WriteError};
-use tunstack::wire::Flags;
+use tunstack::wire::{Flags, Frame};
 
 /// Bytes of text in a full segment of these connections, which have no timestamps.
 const MSS: u32 = 1_000;
@@ -410,6 +410,31 @@ fn acknowledging_byte_by_byte_opens_the_window_no_faster() {
         }
         let out: usize = peer.all().iter().map(|packet| packet.text.len()).sum();
         assert!(out <= 2 * MSS as usize, "{out} bytes for one segment");
+    });
+}
+
+#[test]
+fn a_window_that_the_device_leaves_unused_does_not_grow() {
+    // RFC 7661 4.4.1. Only at first is it the window that holds the sender back.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns, 100);
+        peer.writes(20_000);
+        hears_segments(&mut peer, 1..=10);
+        let acknowledges = |peer: &mut Peer, n| {
+            let packet = peer.packet(&ack(n)).encode();
+            peer.stack.on_packet_stored(peer.now, Frame::plain(&packet));
+        };
+        acknowledges(&mut peer, 10);
+        for turn in 0..200 {
+            let room = peer.stack.writable(peer.id);
+            peer.stack.write(peer.id, &vec![0; room]).unwrap();
+            for _ in 0..2 {
+                let packet = peer.stack.poll_transmit(peer.now).unwrap();
+                assert_eq!(packet.payload.concat().len(), MSS as usize);
+            }
+            acknowledges(&mut peer, 12 + 2 * turn);
+        }
+        assert!(peer.stack.info(peer.id).unwrap().cwnd <= 20 * MSS);
     });
 }
 

@@ -98,7 +98,7 @@ impl Connection {
         if self.snd.up.is_some_and(|up| up.is_at_or_before(ack)) {
             self.snd.up = None;
         }
-        if self.wants_room && self.writable() > 0 {
+        if self.wants_room && self.has_ample_room() {
             self.wants_room = false;
             self.events |= Events::WRITABLE;
         }

@@ -575,13 +575,20 @@ impl Connection {
         self.text_start() + self.send_buffer.len() as u32
     }
 
-    /// How much the send buffer may hold: twice what the congestion window lets out, so that
-    /// there is always something to send and what waits stays in cache.
+    /// How much the send buffer may hold: once to twice what the congestion window lets out, so
+    /// that there is always something to send and what waits stays in cache. A power of two, as
+    /// the ring's capacity is: the ring goes round through all of that.
     fn send_limit(&self) -> usize {
         /// Before the congestion window says anything of use.
         const LEAST: u32 = 128 << 10;
         let wanted = self.cwnd().saturating_mul(2).max(LEAST);
-        wanted.min(self.settings.max_send_buffer) as usize
+        (1 << wanted.ilog2()).min(self.settings.max_send_buffer) as usize
+    }
+
+    /// Whether there is so much room in the send buffer that its owner, who has found none, is told:
+    /// a third of it, as Linux does, and not a few bytes with each ACK.
+    fn has_ample_room(&self) -> bool {
+        self.writable() > self.send_limit() / 3
     }
 
     /// The path or the peer has said what a segment may carry.

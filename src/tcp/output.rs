@@ -246,6 +246,7 @@ impl Connection {
             self.congestion.get_mut().on_idle();
         }
         self.last_sent = now;
+        self.cwnd_limited = false;
         self.override_small_window = false;
         self.timers.stop(Timer::Persist);
         let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
