@@ -17,25 +17,18 @@ use real::server::Server;
 fn wrk_keeps_a_thousand_connections_busy_without_an_error() {
     real::test(|| {
         make_tun();
-        let scratch = Scratch::new();
-        scratch.random_file("page.bin", 1, 1000);
-        let server = Server::start(&["--http", &format!("80,{}", scratch.folder())]);
+        let server = Server::start(&[]);
         // With its port: without, wrk looks "http" up in a list of services that not every machine has.
-        let url = format!("http://{STACK_V4}:80/page.bin");
-        // A thousand connections are more files than a program may open by default. A request that
-        // is not answered within the time-out counts as an error.
-        let report = launch([
-            "prlimit",
-            "--nofile=4096",
-            "wrk",
-            "-t2",
-            "-c1000",
-            "-d10s",
-            "--timeout",
-            "5s",
-            &url,
-        ])
-        .succeed();
+        let url = format!("http://{STACK_V4}:80/");
+        // A thousand connections are more files than a program may open by default.
+        let mut command = vec!["prlimit", "--nofile=4096", "wrk", "-t2", "-c1000", "-d10s"];
+        if cfg!(debug_assertions) {
+            // wrk counts what takes more than two seconds as an error, which says nothing of a
+            // program that nobody has optimized.
+            command.extend(["--timeout", "20s"]);
+        }
+        command.push(&url);
+        let report = launch(command).succeed();
         println!("{report}");
         assert!(!report.contains("Socket errors"), "{report}");
         assert!(!report.contains("Non-2xx"), "{report}");
