@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench tun          as root, or where user namespaces and /dev/net/tun are allowed
 //! TUNSTACK_BENCH_PROGRAM=PATH ...  another `tunstack` than the one just built
+//! TUNSTACK_BENCH_WORK=NAME ...     one kind of work only
 //! ```
 //!
 //! For each kind of work the two servers are measured against themselves first, which tells how far
@@ -22,6 +23,8 @@ mod network;
 mod process;
 #[path = "tun/smoltcp_server.rs"]
 mod smoltcp_server;
+#[path = "tun/tunstack_server.rs"]
+mod tunstack_server;
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -35,9 +38,10 @@ use process::Server;
 
 /// The flags by which this program is started as one of the other parts.
 const SERVE: &str = "--serve-smoltcp";
+const SERVE_TUNSTACK: &str = "--serve-tunstack";
 const CLIENT: &str = "--client";
 
-/// Bytes of smoltcp's buffers for bulk data.
+/// Bytes of smoltcp's buffers for bulk data, and of ours where they are the same for both.
 const BULK_BUFFER: usize = 1 << 20;
 /// Bytes of smoltcp's buffers for short connections.
 const SMALL_BUFFER: usize = 16 << 10;
@@ -75,6 +79,11 @@ impl Side {
     fn command(self, work: Work) -> Command {
         let mut command;
         match self {
+            Self::Tunstack if work == Work::Receive => {
+                command = this_program();
+                command.args([SERVE_TUNSTACK, self.interface(), &self.address().to_string()]);
+                command.arg(BULK_BUFFER.to_string());
+            }
             Self::Tunstack => {
                 command = Command::new(program());
                 command.args(["serve", "--tun", self.interface(), "--address"]);
@@ -124,6 +133,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         [SERVE, tun, rest @ ..] => serve(tun, rest),
+        [SERVE_TUNSTACK, tun, rest @ ..] => serve_tunstack(tun, rest),
         [CLIENT, rest @ ..] => run_client(rest),
         _ => compare(),
     };
@@ -141,6 +151,14 @@ fn serve(tun: &str, arguments: &[&str]) -> Result<(), String> {
         return Err(format!("{SERVE} TUN ADDRESS PORT SOCKETS BUFFER"));
     };
     smoltcp_server::serve(tun, parsed(address)?, parsed(port)?, parsed(sockets)?, parsed(buffer)?)
+        .map_err(|error| error.to_string())
+}
+
+fn serve_tunstack(tun: &str, arguments: &[&str]) -> Result<(), String> {
+    let [address, buffer] = arguments else {
+        return Err(format!("{SERVE_TUNSTACK} TUN ADDRESS BUFFER"));
+    };
+    tunstack_server::serve(tun, parsed(address)?, parsed(buffer)?)
         .map_err(|error| error.to_string())
 }
 
@@ -192,8 +210,11 @@ fn compare() -> Result<(), String> {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = network::processors();
+    let only = env::var("TUNSTACK_BENCH_WORK").ok();
     for work in Work::ALL {
-        row(work, plan, &processors)?;
+        if only.as_ref().is_none_or(|only| only == work.name()) {
+            row(work, plan, &processors)?;
+        }
     }
     Ok(())
 }
@@ -302,7 +323,8 @@ fn median(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
 fn title(work: Work) -> String {
     match work {
         Work::Send => "send (client to stack)".to_owned(),
-        Work::Receive => "receive (stack to client)".to_owned(),
+        Work::Receive => "receive (stack to client), send buffers of 1 MiB".to_owned(),
+        Work::ReceiveAtWill => "receive, ours growing to 4 MiB".to_owned(),
         Work::PingPong => "ping-pong of 1 B, one core".to_owned(),
         Work::Transactions => format!("connect, echo 64 B, close; {AT_A_TIME} at a time"),
     }
@@ -310,14 +332,14 @@ fn title(work: Work) -> String {
 
 fn shown_rate(work: Work, rate: f64) -> String {
     match work {
-        Work::Send | Work::Receive => format!("{:.2} Gb/s", rate * 8.0 / 1e9),
+        Work::Send | Work::Receive | Work::ReceiveAtWill => format!("{:.2} Gb/s", rate * 8.0 / 1e9),
         Work::PingPong | Work::Transactions => format!("{rate:.0} /s"),
     }
 }
 
 fn shown_cost(work: Work, cost: f64) -> String {
     match work {
-        Work::Send | Work::Receive => format!("{:.2} s/GB", cost * 1e9),
+        Work::Send | Work::Receive | Work::ReceiveAtWill => format!("{:.2} s/GB", cost * 1e9),
         Work::PingPong | Work::Transactions => format!("{:.1} us", cost * 1e6),
     }
 }

@@ -29,8 +29,10 @@ const CHUNK: usize = 256 << 10;
 pub(crate) enum Work {
     /// Sends in bulk to a server that throws it away.
     Send,
-    /// Receives in bulk.
+    /// Receives in bulk, from servers with send buffers of the same size.
     Receive,
+    /// The same, from a server whose send buffer grows as `tunstack serve` has it.
+    ReceiveAtWill,
     /// Sends a byte, waits until it is back, and so on.
     PingPong,
     /// Connects, sends a few bytes, waits until they are back, closes, and so on, many at a time.
@@ -38,14 +40,15 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Send, Self::Receive, Self::PingPong, Self::Transactions];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Send, Self::Receive, Self::ReceiveAtWill, Self::PingPong, Self::Transactions];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
             Self::Receive => "receive",
+            Self::ReceiveAtWill => "receive-at-will",
             Self::PingPong => "ping-pong",
             Self::Transactions => "transactions",
         }
@@ -55,7 +58,7 @@ impl Work {
     pub(crate) fn port(self) -> u16 {
         match self {
             Self::Send => 9,
-            Self::Receive => 19,
+            Self::Receive | Self::ReceiveAtWill => 19,
             Self::PingPong | Self::Transactions => 7,
         }
     }
@@ -71,7 +74,7 @@ pub(crate) fn run(work: Work, server: SocketAddrV4, seconds: f64) -> io::Result<
     let end = start + duration;
     let moved = match work {
         Work::Send => send(server, end)?,
-        Work::Receive => receive(server, end)?,
+        Work::Receive | Work::ReceiveAtWill => receive(server, end)?,
         Work::PingPong => ping_pong(server, end)?,
         Work::Transactions => Transactions::new(server, end)?.run()?,
     };
