@@ -35,6 +35,25 @@ fn no_more_is_sent_than_the_peers_window_takes() {
 }
 
 #[test]
+fn a_window_of_more_than_32_kib_is_no_negative_number() {
+    // RFC 9293 3.1 (MUST-1).
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        peer.window = 65_535;
+        let mut arrived = 0;
+        // Slow start, until the window is what limits.
+        for _ in 0..5 {
+            peer.writes(peer.stack.writable(peer.id).min(100_000));
+            arrived += peer.all().iter().map(|packet| packet.text.len()).sum::<usize>();
+            peer.sends(&format!(". 1:1(0) ack {}", 1 + arrived));
+        }
+        peer.writes(peer.stack.writable(peer.id).min(100_000));
+        let sent: usize = peer.all().iter().map(|packet| packet.text.len()).sum();
+        assert!((65_000..=65_535).contains(&sent), "{sent}");
+    });
+}
+
+#[test]
 fn the_peers_window_is_scaled_but_that_of_its_syn_is_not() {
     // RFC 7323 2.2, 2.3.
     with_each_isn(|isns| {
@@ -140,6 +159,27 @@ fn a_window_that_shrinks_is_borne() {
         peer.hears_nothing();
         peer.sends(". 1:1(0) ack 14601 win 20000");
         peer.hears("P. 14601:15601(1000) ack 1");
+    });
+}
+
+#[test]
+fn what_a_window_has_shrunk_below_is_sent_again_and_not_given_up() {
+    // RFC 9293 3.8.6 (SHLD-16, SHLD-17, MAY-7), 3.8.6.1 (MUST-37).
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.writes(14_600);
+        assert_eq!(peer.ignores_the_rest(), 10);
+        let start = peer.now;
+        // Far longer than data would be sent again to a peer that does not answer.
+        while peer.now.since(start) < secs(4 * 3_600) {
+            peer.sends(". 1:1(0) ack 1 win 0");
+            peer.hears_nothing();
+            peer.hears_within(ms(1)..=secs(121), ". 1:1461(1460) ack 1");
+        }
+        peer.is_in(State::Established);
+        peer.sends(". 1:1(0) ack 1461 win 65535");
+        let again: usize = peer.all().iter().map(|packet| packet.text.len()).sum();
+        assert!(again >= 1_460, "the next one follows at once");
     });
 }
 

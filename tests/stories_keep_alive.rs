@@ -30,6 +30,16 @@ fn by_default_an_idle_connection_is_left_alone() {
 }
 
 #[test]
+fn by_default_keep_alives_wait_for_two_hours() {
+    // MUST-28.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.stack.set_keep_alive(peer.id, Some(KeepAlive::default()));
+        peer.hears_within(secs(7_200)..=secs(7_201), PROBE);
+    });
+}
+
+#[test]
 fn an_idle_peer_is_asked_and_a_dead_one_given_up() {
     // MUST-26, MUST-27: the interval is settable; probes go only when nothing has come.
     with_each_isn(|isns| {

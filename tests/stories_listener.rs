@@ -211,6 +211,32 @@ fn the_listener_of_one_address_is_preferred_to_that_of_any() {
 }
 
 #[test]
+fn a_listener_may_share_its_port_with_connections() {
+    // RFC 9293 3.9.1.1 (MUST-41, MUST-42, MUST-43).
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.local.set_port(5_000);
+        let called = peer.remote;
+        let calling = peer.stack.connect(Some(peer.local), called).unwrap();
+        peer.hears("S 0:0(0)");
+        peer.listener = Some(peer.stack.listen(peer.local).unwrap());
+        // One comes in beside the one that goes out.
+        peer.remote.set_port(4_001);
+        peer.shakes_hands("mss 1460");
+        peer.accepts();
+        assert_ne!(peer.id, calling);
+        assert_eq!(peer.stack.state(calling), Some(State::SynSent));
+        // That one is answered, and is not taken for one to the listener.
+        peer.remote = called;
+        peer.sends("S. 0:0(0) ack 1 <mss 1460>");
+        peer.hears(". 1:1(0) ack 1");
+        assert_eq!(peer.stack.state(calling), Some(State::Established));
+        let connection = peer.stack.info(calling).unwrap().flow;
+        assert_eq!((connection.local_addr(), connection.remote_addr()), (peer.local, called));
+    });
+}
+
+#[test]
 fn many_connections_of_one_peer_are_told_apart() {
     with_each_isn(|isns| {
         let mut peer = listening(isns, |_| {});

@@ -6,6 +6,7 @@ mod common;
 use common::peer::{Peer, with_each_isn};
 use common::states::{InState, SYNCHRONIZED, in_state};
 use common::{ms, secs};
+use tunstack::Event;
 use tunstack::tcp::{CloseReason, ReadError, State, WriteError};
 use tunstack::wire::{Flags, SeqNum};
 
@@ -83,6 +84,38 @@ fn an_exact_reset_ends_a_connection_in_every_synchronized_state() {
             peer.closes();
             assert_eq!(peer.stack.totals().connections, 0, "{state}");
         }
+    });
+}
+
+#[test]
+fn a_reset_may_carry_text() {
+    // RFC 9293 3.5.3 (SHLD-2): why it was sent, some say.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("R. 1:11(10) ack 1");
+        peer.hears_nothing();
+        peer.is_over(CloseReason::Reset);
+        assert_eq!(peer.read_one(), Err(ReadError::Closed(CloseReason::Reset)), "it is not text");
+    });
+}
+
+#[test]
+fn resets_and_urgent_marks_count_while_our_window_is_closed() {
+    // RFC 9293 3.10.7.4, first step (MUST-66).
+    with_each_isn(|isns| {
+        let mut peer = Peer::established_with(isns, "mss 1460", |config| {
+            config.tcp.max_recv_buffer = 2_048;
+        });
+        peer.sends("P. 1:1461(1460) ack 1");
+        peer.sends("P. 1461:2049(588) ack 1");
+        peer.passes(ms(50));
+        assert_eq!(peer.all().pop().expect("an acknowledgment").window, 0);
+        peer.events();
+        peer.sends("U. 2049:2059(10) ack 1 urg 10");
+        assert!(peer.events().contains(&Event::Urgent(peer.id)));
+        assert_eq!(peer.next().ack, peer.irs + 2_049, "the text is not taken");
+        peer.sends("R. 2049:2049(0) ack 1");
+        peer.is_over(CloseReason::Reset);
     });
 }
 

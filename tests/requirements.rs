@@ -1,0 +1,108 @@
+//! The requirements of the RFCs, one by one: which tests show that they are met, which are declined
+//! and why, and which are still open.
+//!
+//! RFC 9293 numbers its own in appendix B. The tables are data; the tests here see to it that they
+//! are complete and name tests that exist.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "requirements/rfc9293.rs"]
+mod rfc9293;
+#[path = "requirements/tests_in_the_tree.rs"]
+mod tests_in_the_tree;
+
+use std::collections::BTreeSet;
+
+use tests_in_the_tree::runnable_tests;
+
+/// One requirement: its name, what it asks for in a few words, and how it stands.
+struct Requirement(&'static str, &'static str, Standing);
+
+/// How a requirement stands.
+enum Standing {
+    /// These tests would fail if it were not met.
+    Done(&'static [&'static str]),
+    /// It is left on purpose, for this reason.
+    Declined(&'static str),
+    /// It is not met yet, or not shown; this is missing.
+    Open(&'static str),
+}
+
+use Standing::{Declined, Done, Open};
+
+/// The only requirements that may be declined though they are a MUST: source routes, which RFC 7126
+/// sections 4.3 and 4.4 have hosts drop, as Linux does.
+const DECLINED_MUSTS: [&str; 3] = ["MUST-51", "MUST-52", "MUST-53"];
+/// At most this many a SHOULD may be.
+const MOST_DECLINED_SHOULDS: usize = 2;
+
+fn names_of(table: &[Requirement]) -> Vec<String> {
+    table.iter().map(|Requirement(name, ..)| (*name).to_owned()).collect()
+}
+
+#[test]
+fn appendix_b_of_rfc_9293_is_complete() {
+    let wanted = [("MUST", 69), ("SHLD", 31), ("MAY", 18), ("REC", 1)];
+    let wanted: Vec<String> = wanted
+        .iter()
+        .flat_map(|(kind, last)| (1..=*last).map(move |n| format!("{kind}-{n}")))
+        .collect();
+    assert_eq!(names_of(rfc9293::TABLE), wanted, "each once, in order");
+}
+
+#[test]
+fn every_test_that_is_named_exists_and_runs() {
+    let tests = runnable_tests();
+    let mut missing = Vec::new();
+    for Requirement(name, _, standing) in rfc9293::TABLE {
+        if let Done(named) = standing {
+            assert!(!named.is_empty(), "{name}: nothing shows it");
+            missing.extend(named.iter().filter(|test| !tests.contains(**test)).map(|t| (name, t)));
+        }
+    }
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+#[test]
+fn little_is_declined_and_never_without_a_reason() {
+    let declined = |kind: &str| -> BTreeSet<&str> {
+        let of_kind = rfc9293::TABLE.iter().filter(|Requirement(name, ..)| name.starts_with(kind));
+        of_kind
+            .filter_map(|Requirement(name, _, standing)| {
+                matches!(standing, Declined(_)).then_some(*name)
+            })
+            .collect()
+    };
+    assert_eq!(declined("MUST"), DECLINED_MUSTS.into());
+    let shoulds = declined("SHLD");
+    assert!(shoulds.len() <= MOST_DECLINED_SHOULDS, "{shoulds:?}");
+    for Requirement(name, what, standing) in rfc9293::TABLE {
+        let (Declined(reason) | Open(reason)) = standing else { continue };
+        assert!(reason.len() > 20, "{name} ({what}) needs a reason");
+    }
+}
+
+/// Run with `--nocapture`, it says what is still open.
+#[test]
+fn what_is_open_is_said() {
+    let open: Vec<String> = rfc9293::TABLE
+        .iter()
+        .filter_map(|Requirement(name, what, standing)| match standing {
+            Open(missing) => Some(format!("{name} ({what}): {missing}")),
+            _ => None,
+        })
+        .collect();
+    println!("{} of {} are open:", open.len(), rfc9293::TABLE.len());
+    println!("{}", open.join("\n"));
+    assert_eq!(open.len(), rfc9293::OPEN, "the table has changed: say how many are open now");
+}
+
+/// SHLD-13 asks this of applications: those of this crate are `src/apps` and `src/cli`.
+#[test]
+fn no_program_of_ours_sends_urgent_text() {
+    let sources = tests_in_the_tree::sources(&["src/apps", "src/cli"]);
+    assert!(sources.len() > 10);
+    for (path, text) in sources {
+        assert!(!text.contains("write_urgent"), "{}", path.display());
+    }
+}
