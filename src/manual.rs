@@ -52,7 +52,8 @@
 //! | half-open entries, accept queue | 4,096 each for a listener | `somaxconn` |
 //! | connections | 4,194,304 | 4 GiB at 1 KiB each |
 //! | receive window | 64 KiB, doubled each time the reader has kept up with a whole one, to 6 MiB | the offer grows with the reader; memory is taken only by what waits |
-//! | send buffer | twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
+//! | send buffer | a power of two, once to twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
+//! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
 //! | restart after idle | window back to 10 segments after a pause of one RTO | RFC 5681 section 4.1; ssthresh keeps what was learnt |

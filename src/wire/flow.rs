@@ -1,6 +1,7 @@
 //! The four-tuple that names a connection.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address as 128 bits, so that comparing, hashing and copying take no branches. IPv4 lies in
@@ -161,6 +162,12 @@ impl PartialEq for Flow {
 }
 
 impl Eq for Flow {}
+
+impl Hash for Flow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
 
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
