@@ -548,7 +548,7 @@ pub(crate) const TABLE: &[R] = &[
         "SHLD-26",
         "hard errors abort",
         Declined(
-            "RFC 5927 section 5.2: on a synchronized connection they count as soft, as in Linux; a connect is ended by any of them",
+            "RFC 5927: on a synchronized connection they count as soft, as section 3.9.2.2 grants and Linux does; a connect is ended by any of them",
         ),
     ),
     R(
@@ -627,12 +627,12 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MAY-10",
         "the IP timestamp option",
-        Declined("RFC 7126 section 4.7: filtered nearly everywhere; it is passed over"),
+        Declined("RFC 7126: filtered nearly everywhere; it is passed over"),
     ),
     R(
         "MAY-11",
         "the IP record route option",
-        Declined("RFC 7126 section 4.6: filtered nearly everywhere; it is passed over"),
+        Declined("RFC 7126: filtered nearly everywhere; it is passed over"),
     ),
     R(
         "MAY-12",
