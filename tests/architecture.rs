@@ -6,7 +6,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+mod tree;
+
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules a module may name, besides itself:
@@ -297,21 +298,8 @@ fn too_long(source: &Source) -> Option<String> {
 
 /// All source files, by paths that start with `src`.
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sources = Vec::new();
-    let mut folders = vec![root.join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                sources.push(Source::new(path.strip_prefix(root).unwrap(), &text));
-            }
-        }
-    }
-    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    let sources: Vec<Source> =
+        tree::sources(&["src"]).iter().map(|(path, text)| Source::new(path, text)).collect();
     assert!(sources.len() > 10, "the source has been found");
     sources
 }

@@ -10,6 +10,7 @@
 mod rfc9293;
 #[path = "requirements/tests_in_the_tree.rs"]
 mod tests_in_the_tree;
+mod tree;
 
 use std::collections::BTreeSet;
 
@@ -100,7 +101,7 @@ fn what_is_open_is_said() {
 /// SHLD-13 asks this of applications: those of this crate are `src/apps` and `src/cli`.
 #[test]
 fn no_program_of_ours_sends_urgent_text() {
-    let sources = tests_in_the_tree::sources(&["src/apps", "src/cli"]);
+    let sources = tree::sources(&["src/apps", "src/cli"]);
     assert!(sources.len() > 10);
     for (path, text) in sources {
         assert!(!text.contains("write_urgent"), "{}", path.display());

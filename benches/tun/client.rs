@@ -32,7 +32,7 @@ pub(crate) enum Work {
     /// Receives in bulk, from servers with send buffers of the same size.
     Receive,
     /// The same, from a server whose send buffer grows as `tunstack serve` has it.
-    ReceiveAtWill,
+    ReceiveDefault,
     /// Sends a byte, waits until it is back, and so on.
     PingPong,
     /// Connects, sends a few bytes, waits until they are back, closes, and so on, many at a time.
@@ -41,14 +41,14 @@ pub(crate) enum Work {
 
 impl Work {
     pub(crate) const ALL: [Self; 5] =
-        [Self::Send, Self::Receive, Self::ReceiveAtWill, Self::PingPong, Self::Transactions];
+        [Self::Send, Self::Receive, Self::ReceiveDefault, Self::PingPong, Self::Transactions];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
             Self::Receive => "receive",
-            Self::ReceiveAtWill => "receive-at-will",
+            Self::ReceiveDefault => "receive-default",
             Self::PingPong => "ping-pong",
             Self::Transactions => "transactions",
         }
@@ -58,7 +58,7 @@ impl Work {
     pub(crate) fn port(self) -> u16 {
         match self {
             Self::Send => 9,
-            Self::Receive | Self::ReceiveAtWill => 19,
+            Self::Receive | Self::ReceiveDefault => 19,
             Self::PingPong | Self::Transactions => 7,
         }
     }
@@ -74,7 +74,7 @@ pub(crate) fn run(work: Work, server: SocketAddrV4, seconds: f64) -> io::Result<
     let end = start + duration;
     let moved = match work {
         Work::Send => send(server, end)?,
-        Work::Receive | Work::ReceiveAtWill => receive(server, end)?,
+        Work::Receive | Work::ReceiveDefault => receive(server, end)?,
         Work::PingPong => ping_pong(server, end)?,
         Work::Transactions => Transactions::new(server, end)?.run()?,
     };

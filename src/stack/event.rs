@@ -22,7 +22,7 @@ pub enum Event {
     /// There is something to read in the receive buffer: read until it would block, or come back
     /// for the rest without being told again.
     Readable(ConnId),
-    /// There is room to write again after a write that filled the buffer.
+    /// There is room to write again, a third of the buffer or more, after a write that filled it.
     Writable(ConnId),
     /// The peer will send no more: after what has arrived, reads give the end of the stream.
     PeerClosed(ConnId),

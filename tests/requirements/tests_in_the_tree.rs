@@ -1,31 +1,12 @@
 //! The names of the tests that there are.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::tree::sources;
 
 /// The name of every test in `src` and `tests` that is not ignored.
 pub(crate) fn runnable_tests() -> BTreeSet<String> {
     sources(&["src", "tests"]).iter().flat_map(|(_, text)| tests_of(text)).collect()
-}
-
-/// What the files of these folders hold, and of the folders in them.
-pub(crate) fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                sources.push((path, text));
-            }
-        }
-    }
-    sources
 }
 
 /// The functions behind `#[test]`, in whatever macro; `#[ignore]` between the two leaves one out.
