@@ -78,19 +78,24 @@ impl Config {
         if !(least..=65_535).contains(&self.mtu) {
             return Err(ConfigError::Mtu { mtu: self.mtu, least });
         }
-        for (name, bytes) in
-            [("receive", self.tcp.max_recv_buffer), ("send", self.tcp.max_send_buffer)]
-        {
-            if !(LEAST_BUFFER..=MOST_BUFFER).contains(&bytes) {
-                return Err(ConfigError::Buffer { name, bytes });
-            }
-        }
-        let sane = |keep_alive| keep_alive == KeepAlive::clamped(keep_alive);
-        if !self.tcp.keep_alive.is_none_or(sane) {
-            return Err(ConfigError::KeepAlive);
-        }
-        Ok(())
+        validate(&self.tcp)
     }
+}
+
+/// Checks of the settings of connections what the types cannot.
+pub(super) fn validate(settings: &Settings) -> Result<(), ConfigError> {
+    for (name, bytes) in
+        [("receive", settings.max_recv_buffer), ("send", settings.max_send_buffer)]
+    {
+        if !(LEAST_BUFFER..=MOST_BUFFER).contains(&bytes) {
+            return Err(ConfigError::Buffer { name, bytes });
+        }
+    }
+    let sane = |keep_alive| keep_alive == KeepAlive::clamped(keep_alive);
+    if !settings.keep_alive.is_none_or(sane) {
+        return Err(ConfigError::KeepAlive);
+    }
+    Ok(())
 }
 
 /// A setting that makes no sense.

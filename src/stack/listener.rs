@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{ConnId, HalfOpenId, ListenerId};
-use crate::tcp::HalfOpen;
+use crate::tcp::{HalfOpen, Settings};
 use crate::time::Instant;
 
 /// A half-open entry and its place in the stack.
@@ -19,6 +20,10 @@ pub(super) struct HalfOpenSlot {
 /// A port that is listened on.
 pub(super) struct Listener {
     pub(super) on: SocketAddr,
+    /// What its connections start with.
+    pub(super) settings: Arc<Settings>,
+    /// The most connections that wait for `accept`.
+    pub(super) backlog: usize,
     /// Half-open entries, oldest first; those that are gone are skipped.
     syn_queue: VecDeque<HalfOpenId>,
     /// How many of them are not gone.
@@ -30,9 +35,11 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(on: SocketAddr) -> Self {
+    pub(super) fn new(on: SocketAddr, settings: Arc<Settings>, backlog: usize) -> Self {
         Self {
             on,
+            settings,
+            backlog,
             syn_queue: VecDeque::new(),
             half_open: 0,
             accept_queue: VecDeque::new(),
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn a_queue_of_entries_that_are_gone_is_swept() {
         let mut slab: slotmap::SlotMap<HalfOpenId, ()> = slotmap::SlotMap::with_key();
-        let mut listener = Listener::new(([10, 0, 0, 1], 80).into());
+        let mut listener = Listener::new(([10, 0, 0, 1], 80).into(), Arc::default(), 10);
         let first = slab.insert(());
         listener.push(first, |id| slab.contains_key(id));
         for _ in 0..10_000 {

@@ -58,14 +58,17 @@ impl Stack {
             return Received::default();
         };
         let flow = *slot.half_open.flow();
-        match slot.half_open.on_segment(self.now, segment, &self.settings) {
+        let Some(listener) = self.listeners.get(slot.listener) else {
+            return Received::default();
+        };
+        match slot.half_open.on_segment(self.now, segment, &listener.settings) {
             HalfOpenVerdict::Ignore => {}
             HalfOpenVerdict::Resend => {
                 self.counters.syn_acks_retransmitted += 1;
                 self.resend_syn_ack(id);
             }
             HalfOpenVerdict::Acknowledge => {
-                let ack = slot.half_open.bare_ack(self.now, &self.settings);
+                let ack = slot.half_open.bare_ack(self.now, &listener.settings);
                 self.reply(flow, &ack);
             }
             HalfOpenVerdict::Stray => self.reset_stranger(&flow, segment),
@@ -91,8 +94,10 @@ impl Stack {
         let Some(HalfOpenSlot { half_open, .. }) = self.forget_half_open(id) else {
             return;
         };
+        let Some(settings) = self.listeners.get(listener_id).map(|l| l.settings.clone()) else {
+            return;
+        };
         let link = self.link(half_open.flow());
-        let settings = self.settings.clone();
         let mut connection = Connection::accept(self.now, &half_open, settings, link);
         connection.on_segment(self.now, segment, false);
         connection.accept_early_text(self.now, &half_open);
@@ -114,8 +119,7 @@ impl Stack {
             self.counters.too_many_connections += 1;
             return false;
         }
-        let queued = self.listeners.get(id).map_or(usize::MAX, |l| l.accept_queue.len());
-        let room = queued < self.config.max_accept_queue;
+        let room = self.listeners.get(id).is_some_and(|l| l.accept_queue.len() < l.backlog);
         self.counters.listen_overflows += u64::from(!room);
         room
     }
@@ -188,6 +192,7 @@ impl Stack {
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
+        let settings = listener.settings.clone();
         if listener.half_open() >= self.config.max_half_open {
             let live = &self.slabs.half_open;
             if let Some(oldest) = listener.oldest(|id| live.contains_key(id)) {
@@ -197,7 +202,7 @@ impl Stack {
         }
         let iss = least.unwrap_or_else(|| self.initial_sequence_number(flow));
         let offset = self.keys.timestamp_offset(flow);
-        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, &self.settings);
+        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, &settings);
         let slot = HalfOpenSlot { half_open, listener: id, armed: None };
         let half_open = self.slabs.half_open.insert(slot);
         self.table.insert(&self.keys, &self.slabs, flow, Entry::HalfOpen(half_open));
@@ -212,8 +217,11 @@ impl Stack {
         let Some(slot) = self.slabs.half_open.get(id) else {
             return;
         };
+        let Some(listener) = self.listeners.get(slot.listener) else {
+            return;
+        };
         let flow = *slot.half_open.flow();
-        let syn_ack = slot.half_open.syn_ack(self.now, &self.settings, self.link(&flow));
+        let syn_ack = slot.half_open.syn_ack(self.now, &listener.settings, self.link(&flow));
         self.reply(flow, &syn_ack);
     }
 
@@ -231,10 +239,13 @@ impl Stack {
             return;
         };
         slot.armed = None;
+        let Some(listener) = self.listeners.get(slot.listener) else {
+            return;
+        };
         if self.now < slot.half_open.due() {
             // The SYN has come again since, and the SYN-ACK has gone out again with it.
             self.arm_half_open(id);
-        } else if slot.half_open.on_timeout(self.now, &self.settings) {
+        } else if slot.half_open.on_timeout(self.now, &listener.settings) {
             self.counters.syn_acks_retransmitted += 1;
             self.send_syn_ack(id);
             self.arm_half_open(id);

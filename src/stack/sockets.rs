@@ -3,9 +3,11 @@
 use core::fmt;
 use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
-use super::{ConnId, Listener, ListenerId, Stack};
-use crate::tcp::{Connection, Events, KeepAlive, ReadError, WriteError};
+use super::config::validate;
+use super::{ConfigError, ConnId, Listener, ListenerId, Stack};
+use crate::tcp::{Connection, Events, KeepAlive, ReadError, Settings, WriteError};
 use crate::wire::Flow;
 
 /// Why a listener could not be made.
@@ -17,6 +19,8 @@ pub enum ListenError {
     InUse(SocketAddr),
     /// Port 0 is no port to listen on.
     PortZero,
+    /// The settings for its connections make no sense.
+    Settings(ConfigError),
 }
 
 impl fmt::Display for ListenError {
@@ -25,6 +29,7 @@ impl fmt::Display for ListenError {
             Self::NoSuchAddress(ip) => write!(f, "{ip} is not an address of this stack"),
             Self::InUse(on) => write!(f, "{on} is listened on already"),
             Self::PortZero => f.write_str("port 0 cannot be listened on: use 1 to 65535"),
+            Self::Settings(error) => error.fmt(f),
         }
     }
 }
@@ -46,6 +51,8 @@ pub enum ConnectError {
     InUse(SocketAddr),
     /// There are as many connections as allowed.
     TooManyConnections,
+    /// The settings for the connection make no sense.
+    Settings(ConfigError),
 }
 
 impl fmt::Display for ConnectError {
@@ -60,6 +67,7 @@ impl fmt::Display for ConnectError {
             Self::PortsExhausted => f.write_str("all ephemeral ports are in use"),
             Self::InUse(local) => write!(f, "{local} is in use towards this remote end"),
             Self::TooManyConnections => f.write_str("there are too many connections"),
+            Self::Settings(error) => error.fmt(f),
         }
     }
 }
@@ -73,6 +81,22 @@ impl Stack {
     /// # Errors
     /// When the address is not the stack's, or is listened on already.
     pub fn listen(&mut self, on: SocketAddr) -> Result<ListenerId, ListenError> {
+        self.listen_with(on, self.settings.clone(), self.config.max_accept_queue)
+    }
+
+    /// The same with settings for the connections of this listener alone, of which at most
+    /// `backlog` wait for [`accept`](Self::accept).
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen), and when the settings make no sense.
+    pub fn listen_with(
+        &mut self,
+        on: SocketAddr,
+        settings: impl Into<Arc<Settings>>,
+        backlog: usize,
+    ) -> Result<ListenerId, ListenError> {
+        let settings = settings.into();
+        validate(&settings).map_err(ListenError::Settings)?;
         if on.port() == 0 {
             return Err(ListenError::PortZero);
         }
@@ -83,9 +107,27 @@ impl Stack {
         if self.bound.contains_key(&key) {
             return Err(ListenError::InUse(on));
         }
-        let id = self.listeners.insert(Listener::new(on));
+        let id = self.listeners.insert(Listener::new(on, settings, backlog));
         self.bound.insert(key, id);
         Ok(id)
+    }
+
+    /// Changes what the connections of a listener start with from now on: those whose SYN has not
+    /// arrived yet.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    pub fn set_listener_settings(
+        &mut self,
+        id: ListenerId,
+        settings: impl Into<Arc<Settings>>,
+    ) -> Result<(), ConfigError> {
+        let settings = settings.into();
+        validate(&settings)?;
+        if let Some(listener) = self.listeners.get_mut(id) {
+            listener.settings = settings;
+        }
+        Ok(())
     }
 
     /// Stops listening. Half-open entries are forgotten; what waited for `accept` is reset.
@@ -139,6 +181,21 @@ impl Stack {
         local: Option<SocketAddr>,
         remote: SocketAddr,
     ) -> Result<ConnId, ConnectError> {
+        self.connect_with(local, remote, self.settings.clone())
+    }
+
+    /// The same with settings for this connection alone.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and when the settings make no sense.
+    pub fn connect_with(
+        &mut self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        settings: impl Into<Arc<Settings>>,
+    ) -> Result<ConnId, ConnectError> {
+        let settings = settings.into();
+        validate(&settings).map_err(ConnectError::Settings)?;
         let broadcast = matches!(remote.ip(), IpAddr::V4(v4) if v4.is_broadcast());
         let no_host = remote.ip().is_unspecified() || remote.ip().is_multicast() || broadcast;
         if no_host || remote.port() == 0 {
@@ -159,7 +216,6 @@ impl Stack {
         let iss = self.initial_sequence_number(&flow);
         let offset = self.keys.timestamp_offset(&flow);
         let link = self.link(&flow);
-        let settings = self.settings.clone();
         let connection = Connection::connect(self.now, flow, iss, offset, settings, link);
         let id = self.insert(connection, None);
         self.counters.active_opens += 1;
