@@ -2,6 +2,7 @@
 //! [`crate::manual`].
 
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::net::IpAddr;
 
@@ -12,6 +13,10 @@ const LEAST_BUFFER: u32 = 2 << 10;
 
 /// The largest window there is (RFC 7323 section 2.3); half the sequence space must stay free.
 const MOST_BUFFER: u32 = 1 << 30;
+
+/// What a connection's MSS may be limited to; as Linux's TCP_MAXSEG. Less than the floor would
+/// spend most of the link on headers.
+const MAX_SEGMENT: RangeInclusive<u16> = 88..=65_495;
 
 /// The settings of a [`Stack`](super::Stack).
 #[derive(Clone, Debug)]
@@ -84,12 +89,14 @@ impl Config {
 
 /// Checks of the settings of connections what the types cannot.
 pub(super) fn validate(settings: &Settings) -> Result<(), ConfigError> {
-    for (name, bytes) in
-        [("receive", settings.max_recv_buffer), ("send", settings.max_send_buffer)]
+    for (name, bytes) in [("receive", settings.max_recv_buffer), ("send", settings.max_send_buffer)]
     {
         if !(LEAST_BUFFER..=MOST_BUFFER).contains(&bytes) {
             return Err(ConfigError::Buffer { name, bytes });
         }
+    }
+    if let Some(mss) = settings.max_segment.filter(|mss| !MAX_SEGMENT.contains(mss)) {
+        return Err(ConfigError::MaxSegment(mss));
     }
     let sane = |keep_alive| keep_alive == KeepAlive::clamped(keep_alive);
     if !settings.keep_alive.is_none_or(sane) {
@@ -119,6 +126,8 @@ pub enum ConfigError {
         /// What was asked for.
         bytes: u32,
     },
+    /// The limit of the MSS is out of range.
+    MaxSegment(u16),
     /// A time of the keep-alive is below a second, or there is no probe.
     KeepAlive,
 }
@@ -139,6 +148,10 @@ impl fmt::Display for ConfigError {
                     "a {name} buffer of {bytes} bytes is out of range: \
                      use {LEAST_BUFFER} to {MOST_BUFFER}"
                 )
+            }
+            Self::MaxSegment(mss) => {
+                let (least, most) = (MAX_SEGMENT.start(), MAX_SEGMENT.end());
+                write!(f, "an MSS of {mss} is out of range: use {least} to {most}")
             }
             Self::KeepAlive => {
                 f.write_str("keep-alive wants times of a second or more, and a probe")

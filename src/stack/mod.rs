@@ -46,7 +46,8 @@ pub use sockets::{ConnectError, ListenError};
 
 use crate::ip::path_mtu::PathMtus;
 use crate::tcp::{CloseReason, Connection, Events, Link, Settings, State};
-use crate::time::{Duration, Instant};
+pub use crate::tcp::{Info, Readiness};
+use crate::time::Instant;
 use crate::wire::codec::{HeaderBuffer, Template};
 use crate::wire::{Flow, Frame};
 use deadlines::Deadlines;
@@ -132,33 +133,6 @@ pub struct Totals {
     pub time_wait: usize,
     /// Listeners.
     pub listeners: usize,
-}
-
-/// What can be told of a connection (STATUS, RFC 9293 section 3.10.6).
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// The four-tuple.
-    pub flow: Flow,
-    /// The state.
-    pub state: State,
-    /// The smoothed round-trip time, once measured.
-    pub rtt: Option<Duration>,
-    /// The retransmission timeout in force.
-    pub rto: Duration,
-    /// The congestion window in bytes.
-    pub cwnd: u32,
-    /// The slow start threshold in bytes.
-    pub ssthresh: u32,
-    /// Bytes of text in a full-sized segment.
-    pub mss: u32,
-    /// Bytes of text received in order.
-    pub bytes_received: u64,
-    /// Bytes of text that the peer has acknowledged.
-    pub bytes_acked: u64,
-    /// Segments sent again.
-    pub retransmissions: u64,
-    /// When the connection was made.
-    pub opened_at: Instant,
 }
 
 impl Stack {
@@ -305,15 +279,20 @@ impl Stack {
         self.held(id)?.connection.close_reason()
     }
 
-    /// What can be told of a connection.
+    /// What can be told of a connection (STATUS, RFC 9293 section 3.10.6).
     pub fn info(&self, id: ConnId) -> Option<Info> {
-        self.held(id).map(|slot| info(&slot.connection))
+        self.held(id).map(|slot| slot.connection.info())
+    }
+
+    /// What an application could do with a connection without waiting.
+    pub fn readiness(&self, id: ConnId) -> Readiness {
+        self.held(id).map_or(Readiness::empty(), |slot| slot.connection.readiness())
     }
 
     /// The connections that are not over, newest first.
     pub fn connections(&self) -> impl Iterator<Item = Info> + '_ {
         let slots = self.by_age.values().rev().filter_map(|&id| self.slabs.connections.get(id));
-        slots.map(|slot| info(&slot.connection))
+        slots.map(|slot| slot.connection.info())
     }
 
     /// Bytes of memory taken by all connections, records and tables; it walks all of them, and is
@@ -518,21 +497,5 @@ impl Stack {
         ];
         let fresh = announce.into_iter().filter(|(flag, _)| fresh.contains(*flag));
         self.events.extend(fresh.map(|(_, event)| event));
-    }
-}
-
-fn info(connection: &Connection) -> Info {
-    Info {
-        flow: *connection.flow(),
-        state: connection.state(),
-        rtt: connection.srtt(),
-        rto: connection.rto(),
-        cwnd: connection.cwnd(),
-        ssthresh: connection.ssthresh(),
-        mss: connection.effective_mss(),
-        bytes_received: connection.bytes_received(),
-        bytes_acked: connection.bytes_acked(),
-        retransmissions: connection.retransmissions(),
-        opened_at: connection.opened_at(),
     }
 }

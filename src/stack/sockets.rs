@@ -265,6 +265,14 @@ impl Stack {
         Ok(n)
     }
 
+    /// The same, and leaves the bytes unread (MSG_PEEK).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn peek(&mut self, id: ConnId, into: &mut [u8]) -> Result<usize, ReadError> {
+        self.held_mut(id).ok_or(ReadError::NoSuchConnection)?.connection.peek(into)
+    }
+
     /// SEND (RFC 9293 section 3.10.2): copies what fits and answers how much that was. When that
     /// fills the buffer, [`Event::Writable`](super::Event::Writable) tells when there is room.
     ///
@@ -273,6 +281,19 @@ impl Stack {
     pub fn write(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
         let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
         let taken = slot.connection.write(data)?;
+        self.settle(id);
+        Ok(taken)
+    }
+
+    /// SEND of a part of what the application has to say (MSG_MORE): what does not fill a segment
+    /// waits for the rest, until the peer is heard from or a retransmission timeout has passed
+    /// with nothing in flight.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_more(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
+        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
+        let taken = slot.connection.write_more(data)?;
         self.settle(id);
         Ok(taken)
     }
@@ -305,6 +326,16 @@ impl Stack {
     /// Bytes that a read would give.
     pub fn readable(&self, id: ConnId) -> usize {
         self.held(id).map_or(0, |slot| slot.connection.readable())
+    }
+
+    /// Bytes written and not yet acknowledged (SIOCOUTQ).
+    pub fn unacknowledged(&self, id: ConnId) -> usize {
+        self.held(id).map_or(0, |slot| slot.connection.unacknowledged())
+    }
+
+    /// Those of them that have not been sent yet (SIOCOUTQNSD).
+    pub fn unsent(&self, id: ConnId) -> usize {
+        self.held(id).map_or(0, |slot| slot.connection.unsent() as usize)
     }
 
     /// Bytes that a write would take.
@@ -348,39 +379,65 @@ impl Stack {
         }
     }
 
-    /// Turns Nagle's algorithm off or on (TCP_NODELAY).
+    /// The settings of a connection.
+    pub fn settings(&self, id: ConnId) -> Option<&Settings> {
+        Some(self.held(id)?.connection.settings())
+    }
+
+    /// Changes settings of a connection. What only a SYN can say (timestamps, SACK, window scaling,
+    /// how often the SYN is sent again) stays as it was agreed on.
+    ///
+    /// # Errors
+    /// When the settings make no sense: nothing is changed then.
+    pub fn configure(
+        &mut self,
+        id: ConnId,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<(), ConfigError> {
+        let now = self.now;
+        let Some(slot) = self.held_mut(id) else { return Ok(()) };
+        let mut settings = slot.connection.settings().clone();
+        change(&mut settings);
+        validate(&settings)?;
+        slot.connection.set_settings(now, settings);
+        self.settle(id);
+        Ok(())
+    }
+
+    /// Turns Nagle's algorithm off or on (TCP_NODELAY). To turn it off, also once more, sends what
+    /// waits, even what a cork holds back; as Linux does.
     pub fn set_no_delay(&mut self, id: ConnId, on: bool) {
-        if let Some(slot) = self.held_mut(id) {
-            slot.connection.settings_mut().no_delay = on;
+        self.change(id, |settings| settings.no_delay = on);
+        if on && let Some(slot) = self.held_mut(id) {
+            slot.connection.flush();
             self.settle(id);
         }
+    }
+
+    /// Holds back segments that are not full-sized, or no longer (TCP_CORK).
+    pub fn set_cork(&mut self, id: ConnId, on: bool) {
+        self.change(id, |settings| settings.cork = on);
     }
 
     /// Turns keep-alive on or off (SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT). Times
     /// below a second count as a second, and at least one probe is sent.
     pub fn set_keep_alive(&mut self, id: ConnId, keep_alive: Option<KeepAlive>) {
-        let now = self.now;
-        if let Some(slot) = self.held_mut(id) {
-            slot.connection.settings_mut().keep_alive = keep_alive.map(KeepAlive::clamped);
-            slot.connection.on_keep_alive_changed(now);
-            self.settle(id);
-        }
+        self.change(id, |settings| settings.keep_alive = keep_alive.map(KeepAlive::clamped));
     }
 
     /// Sets what `close` does with data that is not yet acknowledged (SO_LINGER).
     pub fn set_linger(&mut self, id: ConnId, linger: Option<Duration>) {
-        if let Some(slot) = self.held_mut(id) {
-            slot.connection.settings_mut().linger = linger;
-        }
+        self.change(id, |settings| settings.linger = linger);
     }
 
     /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).
     pub fn set_user_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
-        let now = self.now;
-        if let Some(slot) = self.held_mut(id) {
-            slot.connection.settings_mut().user_timeout = timeout;
-            slot.connection.on_user_timeout_changed(now);
-            self.settle(id);
-        }
+        self.change(id, |settings| settings.user_timeout = timeout);
+    }
+
+    /// A change that always makes sense.
+    fn change(&mut self, id: ConnId, change: impl FnOnce(&mut Settings)) {
+        let changed = self.configure(id, change);
+        debug_assert!(changed.is_ok(), "{changed:?}");
     }
 }

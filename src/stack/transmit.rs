@@ -52,6 +52,11 @@ impl Stack {
                 slot.quantum = QUANTUM;
                 slot.ready = false;
                 self.ready.pop_front();
+                let events = slot.connection.take_events();
+                if !events.is_empty() {
+                    self.publish(id, events);
+                }
+                let slot = self.slabs.connections.get_mut(id)?;
                 if !slot.attached {
                     self.wind_up(id);
                 } else if let Some(at) = slot.connection.poll_timeout() {

@@ -87,6 +87,11 @@ impl AckDebt {
         self.unacked = 0;
     }
 
+    /// Bytes of text in the largest segment seen.
+    pub(super) fn full_size(&self) -> u32 {
+        self.full_size
+    }
+
     /// Whether a bare ACK should go out if nothing else does.
     pub(super) fn is_due(&self) -> bool {
         self.owed >= Owed::Batch

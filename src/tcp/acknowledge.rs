@@ -4,7 +4,7 @@
 
 use super::congestion::{AckSample, Loss};
 use super::recovery::Verdict;
-use super::{Connection, Events, Timer, Unreachable};
+use super::{Connection, Timer, Unreachable};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum};
 
@@ -25,6 +25,8 @@ impl Connection {
     /// Takes in the ACK and the window of an acceptable segment.
     pub(super) fn acknowledge(&mut self, now: Instant, segment: &Segment<'_>) {
         let window = self.peer_window(segment);
+        // The peer has been heard from: what waits for more has waited long enough (as Linux).
+        self.holds_back = false;
         let advances = segment.ack.is_after(self.snd.una);
         if advances {
             self.on_new_ack(now, segment);
@@ -98,10 +100,7 @@ impl Connection {
         if self.snd.up.is_some_and(|up| up.is_at_or_before(ack)) {
             self.snd.up = None;
         }
-        if self.wants_room && self.has_ample_room() {
-            self.wants_room = false;
-            self.events |= Events::WRITABLE;
-        }
+        self.notice_room();
         // Karn's algorithm (RFC 6298 section 3): segments sent once give a sample, to the
         // nanosecond. If one of them was sent twice, those behind it have waited for it at the
         // peer; the echoed timestamp then tells, in milliseconds, which transmission has arrived.

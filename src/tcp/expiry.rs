@@ -63,6 +63,7 @@ impl Connection {
     fn on_persist_timeout(&mut self, now: Instant) {
         if self.snd.wnd > self.flight.size() {
             self.override_small_window = true;
+            self.more_follows = false;
             return;
         }
         if self.unanswered >= self.allowed_retries() {

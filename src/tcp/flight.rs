@@ -65,6 +65,14 @@ impl Flight {
         self.size().saturating_sub(self.lost)
     }
 
+    /// How many segments are not acknowledged, how many of them are held to be lost, and how many
+    /// are in the network again. It walks the records.
+    pub(super) fn count(&self) -> (u32, u32, u32) {
+        let lost = self.records.iter().filter(|record| record.lost).count();
+        let again = self.records.iter().filter(|record| record.retransmitted && !record.lost);
+        (self.records.len() as u32, lost as u32, again.count() as u32)
+    }
+
     /// A new segment is on its way.
     pub(super) fn on_sent(&mut self, range: SeqRange, now: Instant) {
         debug_assert!(self.records.back().is_none_or(|last| last.range.end == range.start));

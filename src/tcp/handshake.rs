@@ -50,7 +50,7 @@ impl Negotiated {
         // RFC 7323 section 2.2: windows are scaled only if both sides have offered it.
         let theirs_scale = theirs.window_scale.filter(|_| settings.window_scaling);
         Self {
-            send_mss: theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS),
+            send_mss: settings.limit_mss(theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS)),
             send_scale: theirs_scale.unwrap_or_default(),
             recv_scale: theirs_scale.map(|_| settings.window_scale()).unwrap_or_default(),
             scaling: theirs_scale.is_some(),
@@ -78,6 +78,11 @@ impl Negotiated {
 }
 
 impl Settings {
+    /// What is left of an MSS under the limit that is set.
+    pub(super) fn limit_mss(&self, mss: u16) -> u16 {
+        mss.min(self.max_segment.unwrap_or(u16::MAX))
+    }
+
     /// The scale with which the largest receive buffer can be announced.
     fn window_scale(&self) -> WindowScale {
         WindowScale::for_window(self.max_recv_buffer)
@@ -171,7 +176,11 @@ impl HalfOpen {
             ack: self.irs + 1,
             flags: Flags::SYN | Flags::ACK,
             window: settings_window(settings),
-            options: self.agreed.syn_ack_options(settings, link.mss(&self.flow), stamp),
+            options: self.agreed.syn_ack_options(
+                settings,
+                settings.limit_mss(link.mss(&self.flow)),
+                stamp,
+            ),
             ..Outgoing::default()
         }
     }
@@ -338,9 +347,14 @@ impl Connection {
         }
     }
 
+    /// The MSS that our SYN announces.
+    pub(super) fn announced_mss(&self) -> u16 {
+        self.settings.limit_mss(self.link.mss(&self.flow))
+    }
+
     /// The options of our SYN or SYN-ACK.
     pub(super) fn syn_options(&self, now: Instant) -> Options {
-        let mss = self.link.mss(&self.flow);
+        let mss = self.announced_mss();
         let value = clock(now, self.ts_offset);
         if self.state == State::SynReceived {
             let echo = self.timestamps.map_or(0, |state| state.recent());

@@ -365,6 +365,7 @@ impl Connection {
     fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, segments: u32) {
         self.rcv.nxt += advanced;
         self.bytes_received += u64::from(advanced);
+        self.last_text = now;
         if self.ack.on_text(advanced, len, segments) {
             self.timers.start(Timer::DelayedAck, now + self.settings.delayed_ack);
         }

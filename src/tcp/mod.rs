@@ -20,6 +20,7 @@ mod error;
 mod expiry;
 mod flight;
 mod handshake;
+mod info;
 mod input;
 mod output;
 mod prediction;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 pub(crate) use challenge::ChallengeLimit;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
+pub use info::{Info, Phase, Readiness};
 pub(crate) use output::Outgoing;
 pub use settings::{KeepAlive, Settings};
 pub use state::State;
@@ -176,6 +178,10 @@ pub(crate) struct Connection {
     wants_room: bool,
     /// The congestion window is what held the sender back last.
     cwnd_limited: bool,
+    /// The application has said that more is to follow: what does not fill a segment waits for it.
+    holds_back: bool,
+    /// The last byte in the send buffer is not the last of what the application has to say.
+    more_follows: bool,
     /// The silly-window override timer ran out: send what fits.
     override_small_window: bool,
     /// A reset must be sent: the last thing that is.
@@ -199,6 +205,8 @@ pub(crate) struct Connection {
     last_heard: Instant,
     /// When we last sent text.
     last_sent: Instant,
+    /// When text last arrived in order.
+    last_text: Instant,
     bytes_received: u64,
     bytes_acked: u64,
     retransmissions: u64,
@@ -250,6 +258,8 @@ impl Connection {
             orphan: false,
             wants_room: false,
             cwnd_limited: false,
+            holds_back: false,
+            more_follows: false,
             override_small_window: false,
             reset_owed: false,
             probe_owed: None,
@@ -264,13 +274,14 @@ impl Connection {
             opened_at: now,
             last_heard: now,
             last_sent: now,
+            last_text: now,
             bytes_received: 0,
             bytes_acked: 0,
             retransmissions: 0,
         }
     }
 
-    // --- Getters ---
+    // --- Getters (those that tell applications something are in info.rs) ---
 
     pub(crate) fn flow(&self) -> &Flow {
         &self.flow
@@ -298,61 +309,9 @@ impl Connection {
         self.orphan
     }
 
-    pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.rto.srtt()
-    }
-
-    pub(crate) fn rto(&self) -> Duration {
-        self.rto.current()
-    }
-
-    pub(crate) fn cwnd(&self) -> u32 {
-        self.congestion.get().cwnd()
-    }
-
-    pub(crate) fn ssthresh(&self) -> u32 {
-        self.congestion.get().ssthresh()
-    }
-
     /// Bytes of text in a full-sized segment: Eff.snd.MSS (RFC 9293 section 3.7.1).
     pub(crate) fn effective_mss(&self) -> u32 {
         self.mss - if self.negotiated.timestamps { 12 } else { 0 }
-    }
-
-    pub(crate) fn opened_at(&self) -> Instant {
-        self.opened_at
-    }
-
-    pub(crate) fn bytes_received(&self) -> u64 {
-        self.bytes_received
-    }
-
-    pub(crate) fn bytes_acked(&self) -> u64 {
-        self.bytes_acked
-    }
-
-    pub(crate) fn retransmissions(&self) -> u64 {
-        self.retransmissions
-    }
-
-    /// Bytes that a read would give.
-    pub(crate) fn readable(&self) -> usize {
-        self.recv_buffer.readable()
-    }
-
-    /// Bytes that a write would take.
-    pub(crate) fn writable(&self) -> usize {
-        if self.shut || self.close_reason.is_some() || !self.state.accepts_writes() {
-            return 0;
-        }
-        self.send_limit().saturating_sub(self.send_buffer.len())
-    }
-
-    /// Bytes between the urgent mark and the first unread byte (RFC 9293 section 3.8.5, MUST-33):
-    /// `None` when nothing urgent is to come.
-    pub(crate) fn urgent_mark(&self) -> Option<u32> {
-        let first_unread = self.first_unread();
-        self.rcv.up.filter(|up| up.is_after(first_unread)).map(|up| first_unread.len_to(up))
     }
 
     /// The sequence number of the byte that a read gives next.
@@ -368,6 +327,10 @@ impl Connection {
             + self.send_buffer.memory()
             + self.recv_buffer.memory()
             + self.flight.memory()
+    }
+
+    pub(crate) fn cwnd(&self) -> u32 {
+        self.congestion.get().cwnd()
     }
 
     /// RCV.NXT, SND.NXT, the window and the timestamps: what TIME-WAIT has to remember.
@@ -415,8 +378,20 @@ impl Connection {
         }
         let limit = self.send_limit();
         let taken = self.send_buffer.push(data, limit);
+        self.holds_back = false;
+        self.more_follows &= taken == 0;
         // Also when the application has asked for the room and filled it to the last byte.
         self.wants_room |= taken < data.len() || self.send_buffer.len() >= limit;
+        Ok(taken)
+    }
+
+    /// SEND of a part: more is to follow (MSG_MORE). What does not fill a segment waits for it, until
+    /// the peer is heard from; the last byte is not marked with PSH.
+    pub(crate) fn write_more(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        let before = self.more_follows;
+        let taken = self.write(data)?;
+        self.holds_back = true;
+        self.more_follows = before || taken > 0;
         Ok(taken)
     }
 
@@ -444,6 +419,14 @@ impl Connection {
         self.pass_urgent_mark();
         self.offer_window();
         Ok(n)
+    }
+
+    /// RECEIVE that leaves the bytes where they are (MSG_PEEK).
+    pub(crate) fn peek(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        if self.recv_buffer.readable() == 0 {
+            return self.read(into);
+        }
+        Ok(self.recv_buffer.peek(into))
     }
 
     /// Puts back what an application did not take of the text that it was handed. One that has
@@ -507,22 +490,38 @@ impl Connection {
         true
     }
 
-    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
-        Arc::make_mut(&mut self.settings)
+    /// What waits because it does not fill a segment is sent now, whatever holds it back.
+    pub(crate) fn flush(&mut self) {
+        self.holds_back = false;
+        self.override_small_window |= self.unsent() > 0;
     }
 
-    /// Keep-alive was turned on or off.
-    pub(crate) fn on_keep_alive_changed(&mut self, now: Instant) {
-        self.timers.stop(Timer::KeepAlive);
-        self.unanswered = 0;
-        if self.state.is_synchronized() {
-            self.start_keep_alive(now);
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Something was set.
+    pub(crate) fn set_settings(&mut self, now: Instant, settings: Settings) {
+        let before = core::mem::replace(&mut self.settings, Arc::new(settings));
+        let after = &self.settings;
+        let keep_alive = before.keep_alive != after.keep_alive;
+        let user_timeout = before.user_timeout != after.user_timeout;
+        self.holds_back &= after.cork || !before.cork;
+        let mss = before.max_segment != after.max_segment;
+        self.recv_buffer.set_max(after.max_recv_buffer);
+        if keep_alive {
+            self.timers.stop(Timer::KeepAlive);
+            self.unanswered = 0;
+            if self.state.is_synchronized() {
+                self.start_keep_alive(now);
+            }
         }
-    }
-
-    /// The user timeout was set.
-    pub(crate) fn on_user_timeout_changed(&mut self, now: Instant) {
-        self.restart_user_timer(now);
+        if user_timeout {
+            self.restart_user_timer(now);
+        }
+        if mss && self.close_reason.is_none() {
+            self.update_mss();
+        }
     }
 
     /// What the application should know, once.
@@ -582,19 +581,37 @@ impl Connection {
         /// Before the congestion window says anything of use.
         const LEAST: u32 = 128 << 10;
         let wanted = self.cwnd().saturating_mul(2).max(LEAST);
-        (1 << wanted.ilog2()).min(self.settings.max_send_buffer) as usize
+        let buffer = (1 << wanted.ilog2()).min(self.settings.max_send_buffer);
+        let low_water = self.settings.not_sent_low_water;
+        if low_water == u32::MAX {
+            return buffer as usize;
+        }
+        let sent = self.send_buffer.len() - self.unsent() as usize;
+        (buffer as usize).min(sent.saturating_add(low_water as usize))
     }
 
     /// Whether there is so much room in the send buffer that its owner, who has found none, is told:
-    /// a third of it, as Linux does, and not a few bytes with each ACK.
+    /// a third of it, as Linux does, and not a few bytes with each ACK. Below a low-water mark it
+    /// is half of that.
     fn has_ample_room(&self) -> bool {
-        self.writable() > self.send_limit() / 3
+        let enough = (self.send_limit() / 3).min(self.settings.not_sent_low_water as usize / 2);
+        self.writable() > enough
+    }
+
+    /// Tells an application that has found no room when there is room again.
+    #[inline]
+    fn notice_room(&mut self) {
+        if self.wants_room && self.has_ample_room() {
+            self.wants_room = false;
+            self.events |= Events::WRITABLE;
+        }
     }
 
     /// The path or the peer has said what a segment may carry.
     fn update_mss(&mut self) {
         let path_mss = mss_for(self.link.path_mtu, &self.flow);
-        self.mss = u32::from(self.negotiated.send_mss.min(path_mss));
+        let agreed = self.settings.limit_mss(self.negotiated.send_mss);
+        self.mss = u32::from(agreed.min(path_mss));
         let effective = self.effective_mss();
         if self.state.is_synchronized() {
             self.congestion.get_mut().on_mss(effective);

@@ -192,8 +192,9 @@ impl Connection {
             len -= 1;
         }
         let offset = self.text_start().len_to(range.start);
-        // RFC 9293 section 3.9.1.1 (MUST-60, MUST-61): nothing queued is left behind this.
-        if len > 0 && range.start + len == self.text_end() {
+        // RFC 9293 section 3.9.1.1 (MUST-60, MUST-61): nothing queued is left behind this, and the
+        // application has not said that more is to follow.
+        if len > 0 && range.start + len == self.text_end() && !self.more_follows {
             flags |= Flags::PSH;
         }
         self.finish(now, range.start, flags, (offset as usize, len as usize))
@@ -259,6 +260,8 @@ impl Connection {
         let outgoing = self.send_range(now, range);
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
+        // Under a low-water mark, sending makes room too.
+        self.notice_room();
         self.timers.start(Timer::Retransmit, now + self.rto.current());
         if !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
@@ -293,6 +296,12 @@ impl Connection {
         let small_in_flight =
             self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
         let urgent = self.snd.up.is_some_and(|up| up.is_after(self.snd.nxt));
+        if self.override_small_window {
+            return true;
+        }
+        if self.settings.cork || self.holds_back {
+            return urgent;
+        }
         self.settings.no_delay || urgent || !small_in_flight
     }
 

@@ -44,6 +44,7 @@ impl Connection {
             (None, None) => {}
             _ => return None,
         }
+        self.holds_back = false;
         if advances {
             self.on_new_ack(now, segment);
         }

@@ -7,7 +7,7 @@ const DUPLICATES: u8 = 3;
 
 /// What the sender is recovering from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Nothing.
     Open,
     /// A loss noticed by duplicate ACKs.
@@ -46,6 +46,16 @@ impl Recovery {
     /// step 1).
     pub(super) fn new(iss: SeqNum) -> Self {
         Self { phase: Phase::Open, duplicates: 0, recover: iss, credit: 0 }
+    }
+
+    /// Where the sender stands.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether duplicate ACKs have come since the last new one.
+    pub(super) fn has_duplicates(&self) -> bool {
+        self.duplicates > 0
     }
 
     /// Whether fast recovery is under way.

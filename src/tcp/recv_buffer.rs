@@ -116,10 +116,7 @@ impl RecvBuffer {
 
     /// Copies the first unread bytes to `into`; answers how many.
     pub(super) fn read(&mut self, into: &mut [u8]) -> usize {
-        let n = into.len().min(self.readable);
-        let [a, b] = self.ring.slices(0, n);
-        into[..a.len()].copy_from_slice(a);
-        into[a.len()..n].copy_from_slice(b);
+        let n = self.peek(into);
         self.readable -= n;
         self.ring.advance(n);
         if self.is_empty() {
@@ -127,6 +124,21 @@ impl RecvBuffer {
         }
         self.on_taken(n);
         n
+    }
+
+    /// The same, and leaves the bytes unread.
+    pub(super) fn peek(&self, into: &mut [u8]) -> usize {
+        let n = into.len().min(self.readable);
+        let [a, b] = self.ring.slices(0, n);
+        into[..a.len()].copy_from_slice(a);
+        into[a.len()..n].copy_from_slice(b);
+        n
+    }
+
+    /// How far the offer may grow from now on. What has been offered already is not taken back.
+    pub(super) fn set_max(&mut self, max: u32) {
+        self.max = max;
+        self.limit = self.limit.min(max);
     }
 
     /// Notes that the application took `n` bytes, from here or straight from a frame.

@@ -53,6 +53,16 @@ impl Rto {
         self.srtt.map(Duration::from_nanos)
     }
 
+    /// RTTVAR.
+    pub(super) fn rttvar(&self) -> Duration {
+        Duration::from_nanos(self.rttvar)
+    }
+
+    /// How often the timeout has been doubled.
+    pub(super) fn backoff(&self) -> u8 {
+        self.backoff
+    }
+
     /// A valid round-trip time: of a segment sent once, or told by timestamps.
     pub(super) fn on_sample(&mut self, rtt: Duration) {
         let rtt = nanos(rtt).min(nanos(MOST));

@@ -10,6 +10,9 @@ pub struct Settings {
     /// Send small segments at once instead of waiting for an ACK (turns off Nagle's algorithm,
     /// RFC 9293 section 3.7.4).
     pub no_delay: bool,
+    /// Hold back a segment that is not full-sized until it is, the cork is taken out, or a
+    /// retransmission timeout has passed with nothing in flight (TCP_CORK).
+    pub cork: bool,
     /// Probe an idle peer (RFC 9293 section 3.8.4); off by default, as MUST-25 asks.
     pub keep_alive: Option<KeepAlive>,
     /// Abort when sent data stays unacknowledged for this long (RFC 9293 section 3.8.3);
@@ -22,6 +25,12 @@ pub struct Settings {
     pub max_recv_buffer: u32,
     /// The most bytes the send buffer may grow to: 2 KiB to 1 GiB.
     pub max_send_buffer: u32,
+    /// Take no more from the application while this many bytes wait to be sent for the first time
+    /// (TCP_NOTSENT_LOWAT): what is written later can still be chosen later.
+    pub not_sent_low_water: u32,
+    /// The MSS announced to the peer, and the most sent, where the link would carry more: 88 to
+    /// 65495 (TCP_MAXSEG).
+    pub max_segment: Option<u16>,
     /// SYNs sent again before a connect times out.
     pub syn_retries: u8,
     /// SYN-ACKs sent again before a half-open entry is forgotten.
@@ -46,11 +55,14 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             no_delay: false,
+            cork: false,
             keep_alive: None,
             user_timeout: None,
             linger: None,
             max_recv_buffer: 6 << 20,
             max_send_buffer: 4 << 20,
+            not_sent_low_water: u32::MAX,
+            max_segment: None,
             syn_retries: 6,
             syn_ack_retries: 5,
             retries: 15,

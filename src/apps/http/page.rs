@@ -137,26 +137,23 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::Config;
     use crate::tcp::State;
-    use crate::time::Instant;
-    use crate::wire::Flow;
 
     #[test]
     fn a_connection_is_one_row() {
         let local: SocketAddr = "[fd74::2]:80".parse().unwrap();
         let remote: SocketAddr = "[fd74::1]:40000".parse().unwrap();
+        let mut stack = Stack::new(Config::with_addresses([local.ip()]), [7; 32]).unwrap();
+        let id = stack.connect(Some(local), remote).unwrap();
         let info = Info {
-            flow: Flow::new(local, remote),
             state: State::Established,
             rtt: Some(Duration::from_micros(12_034)),
-            rto: Duration::from_millis(200),
             cwnd: 14_480,
-            ssthresh: u32::MAX,
-            mss: 1_448,
             bytes_received: 78,
             bytes_acked: 1_000,
             retransmissions: 3,
-            opened_at: Instant::ZERO,
+            ..stack.info(id).unwrap()
         };
         let mut out = String::new();
         row(&mut out, &info, Duration::from_millis(61_900));
