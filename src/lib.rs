@@ -168,6 +168,8 @@ pub mod apps;
 pub mod device;
 pub mod ip;
 pub mod manual;
+#[cfg(feature = "packetdrill")]
+pub mod packetdrill;
 pub mod runtime;
 pub mod stack;
 pub mod tcp;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level modules a module may name, besides itself:
 /// `time, wire <- tcp, udp, icmp, ip <- stack <- device, runtime <- apps <- main`.
-const MAY_NAME: [(&str, &[&str]); 10] = [
+const MAY_NAME: [(&str, &[&str]); 11] = [
     ("time", &[]),
     ("wire", &["time"]),
     ("tcp", &["time", "wire"]),
@@ -22,6 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 10] = [
     ("stack", &["time", "wire", "tcp", "udp", "icmp", "ip"]),
     ("device", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack"]),
     ("runtime", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack", "device"]),
+    ("packetdrill", &["time", "wire", "tcp", "stack"]),
     ("apps", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack", "device", "runtime"]),
 ];
 

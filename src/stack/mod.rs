@@ -249,6 +249,22 @@ impl Stack {
         self.now
     }
 
+    /// Answers to one more address from now on.
+    ///
+    /// # Errors
+    /// When the address is none a host can have, or the MTU too small for its family.
+    pub fn add_address(&mut self, address: IpAddr) -> Result<(), ConfigError> {
+        if self.config.addresses.contains(&address) {
+            return Ok(());
+        }
+        self.config.addresses.push(address);
+        let valid = self.config.validate();
+        if valid.is_err() {
+            self.config.addresses.pop();
+        }
+        valid
+    }
+
     /// The settings that the stack was made with.
     pub fn config(&self) -> &Config {
         &self.config

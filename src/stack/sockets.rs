@@ -155,6 +155,11 @@ impl Stack {
             .find_map(|address| self.bound.get(&(port, address)).copied())
     }
 
+    /// Connections that wait for [`accept`](Self::accept) at a listener.
+    pub fn waiting(&self, id: ListenerId) -> usize {
+        self.listeners.get(id).map_or(0, |listener| listener.accept_queue.len())
+    }
+
     /// The connection that has waited longest at a listener.
     pub fn accept(&mut self, id: ListenerId) -> Option<ConnId> {
         let id = self.listeners.get_mut(id)?.accept_queue.pop_front()?;
