@@ -10,7 +10,7 @@
 //! - `options`: `getsockopt` and `setsockopt`; `tcp_info`: the layout of TCP_INFO.
 //! - `readiness`: `poll` and `epoll`.
 //! - `sysctl`: what scripts set in the network namespace that they run in.
-//! - `abi`: the table of C functions.
+//! - `abi`: the table of C functions; `arguments`: what the pointers mean that they are given.
 //!
 //! The exported symbols live in a target of their own, `tunstack_packetdrill`, so that they never
 //! enter another program.
@@ -23,6 +23,7 @@
 //! blocked sees, when its thread first looks at the clock, the moment at which it was answered.
 
 mod abi;
+mod arguments;
 mod options;
 mod readiness;
 mod sockets;
