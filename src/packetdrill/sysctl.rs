@@ -32,6 +32,9 @@ impl Sysctls {
         set(&mut settings.syn_ack_retries, "tcp_synack_retries", |n| n);
         set(&mut settings.retries, "tcp_retries2", |n| n);
         set(&mut settings.fin_wait_2, "tcp_fin_timeout", Duration::from_secs);
+        set(&mut settings.tail_loss_probe, "tcp_early_retrans", |n: u8| n != 0);
+        set(&mut settings.slow_start_after_idle, "tcp_slow_start_after_idle", |n: u8| n != 0);
+        set(&mut settings.least_burst, "tcp_min_tso_segs", |n| n);
         set(&mut settings.not_sent_low_water, "tcp_notsent_lowat", |n| n);
         set(&mut settings.max_recv_buffer, "tcp_rmem", Triple::max);
         set(&mut settings.max_send_buffer, "tcp_wmem", Triple::max);

@@ -17,8 +17,8 @@ struct AckReport {
     rtt: Option<Duration>,
     /// Bytes in the network before it.
     in_flight: u32,
-    /// Whether the congestion window was what held the sender back.
-    cwnd_limited: bool,
+    /// Bytes that limited transmit has answered duplicate ACKs with.
+    credit: u32,
 }
 
 impl Connection {
@@ -30,8 +30,11 @@ impl Connection {
         let advances = segment.ack.is_after(self.snd.una);
         if advances {
             self.on_new_ack(now, segment);
-        } else if self.is_duplicate(segment, window) {
-            self.on_duplicate_ack(now, segment);
+        } else {
+            self.check_loss_probe(now, segment, false);
+            if self.is_duplicate(segment, window) {
+                self.on_duplicate_ack(now, segment);
+            }
         }
         // "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)": newer than the
         // last update. An ACK that advances is newer as well, also on a segment that is sent again
@@ -73,7 +76,29 @@ impl Connection {
     /// Takes in an ACK of something new.
     pub(super) fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>) {
         let report = self.move_una(now, segment);
+        self.check_loss_probe(now, segment, true);
         self.draw_conclusions(now, &report);
+    }
+
+    /// Whether the ACK says that a loss probe has repaired a loss, to which the congestion
+    /// controller must respond as to any other (RFC 8985 section 7.4.2).
+    #[inline]
+    fn check_loss_probe(&mut self, now: Instant, segment: &Segment<'_>, advances: bool) {
+        if self.tail_loss.is_probing() && self.ends_loss_probe(segment, advances) {
+            let flight_size = self.flight.size().min(self.cwnd());
+            let controller = self.congestion.get_mut();
+            controller.on_loss(&Loss { now, flight_size });
+            controller.on_recovered(flight_size);
+        }
+    }
+
+    fn ends_loss_probe(&mut self, segment: &Segment<'_>, advances: bool) -> bool {
+        let blocks = segment.options.sack;
+        let first = blocks.as_slice().first();
+        // RFC 2883 section 4: a first block that is acknowledged already.
+        let twice = first.is_some_and(|block| block.end.is_at_or_before(segment.ack));
+        let repeats = !advances && segment.is_empty() && first.is_none();
+        self.tail_loss.on_ack(segment.ack, repeats, twice)
     }
 
     /// Moves SND.UNA; what it reports is still to be acted upon.
@@ -84,7 +109,7 @@ impl Connection {
             acked: self.snd.una.len_to(ack),
             rtt: None,
             in_flight,
-            cwnd_limited: self.cwnd_limited || self.is_window_in_use(in_flight),
+            credit: self.recovery.credit(),
         };
         // SYN and FIN occupy sequence numbers, but no bytes of the buffer.
         let text = (self.text_start().len_to(ack) as usize).min(self.send_buffer.len());
@@ -123,19 +148,11 @@ impl Connection {
         }
     }
 
-    /// Whether so much is in the network that the congestion window is what limits the sender; in
-    /// slow start half of it is enough, or the window could not double (as Linux).
-    fn is_window_in_use(&self, in_flight: u32) -> bool {
-        let controller = self.congestion.get();
-        let slow_start = controller.cwnd() < controller.ssthresh();
-        let needed = if slow_start { controller.cwnd() / 2 } else { controller.cwnd() };
-        in_flight.saturating_add(self.effective_mss()) > needed
-    }
-
     /// Feeds the report to the timer, to recovery and to the congestion controller, in that order.
     fn draw_conclusions(&mut self, now: Instant, report: &AckReport) {
         if let Some(rtt) = report.rtt {
             self.rto.on_sample(rtt);
+            self.tail_loss.on_sample();
         }
         let mss = self.effective_mss();
         match self.recovery.on_new_ack(self.snd.una, report.acked, mss) {
@@ -147,12 +164,15 @@ impl Connection {
             Verdict::Normal | Verdict::EnterFastRecovery => {}
         }
         if self.recovery.lets_window_grow() {
-            self.congestion.get_mut().on_ack(&AckSample {
+            let controller = self.congestion.get_mut();
+            let slow_start = controller.cwnd() < controller.ssthresh();
+            controller.on_ack(&AckSample {
                 now,
-                acked: report.acked,
+                // What duplicate ACKs have announced has let new segments out already.
+                acked: report.acked.saturating_sub(report.credit),
                 in_flight: report.in_flight,
                 rtt: report.rtt,
-                cwnd_limited: report.cwnd_limited,
+                cwnd_limited: self.window_use.lets_grow(controller.cwnd(), slow_start),
             });
         }
         if self.flight.is_empty() {
@@ -162,6 +182,7 @@ impl Connection {
             // RFC 6298 section 5.3
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
+        self.schedule_loss_probe(now);
         self.restart_user_timer(now);
     }
 
@@ -199,6 +220,8 @@ impl Connection {
             let flight_size = self.flight.size().min(self.cwnd());
             self.congestion.get_mut().on_loss(&Loss { now, flight_size });
             self.flight.mark_first_lost();
+            self.tail_loss.forget();
+            self.timers.stop(Timer::LossProbe);
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::congestion::Loss;
 use super::output::Probe;
+use super::recovery::Phase;
 use super::{CloseReason, Connection, Events, State, Timer};
 use crate::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ impl Connection {
     pub(crate) fn on_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
+                Timer::LossProbe => self.on_loss_probe_timeout(now),
                 Timer::Retransmit => self.on_retransmit_timeout(now),
                 Timer::DelayedAck => self.ack.on_timeout(),
                 Timer::Persist => self.on_persist_timeout(now),
@@ -26,6 +28,17 @@ impl Connection {
                 Timer::User => self.end(CloseReason::TimedOut),
                 Timer::Orphan => self.on_orphan_timeout(),
             }
+        }
+    }
+
+    /// The end of the flight is probed (RFC 8985 section 7.3); "regardless of whether a loss probe was
+    /// sent" the retransmission timer starts anew.
+    fn on_loss_probe_timeout(&mut self, now: Instant) {
+        if self.tail_loss.may_probe() && self.recovery.phase() == Phase::Open {
+            self.probe_owed = Some(Probe::TailLoss);
+        }
+        if !self.flight.is_empty() {
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
     }
 
@@ -45,6 +58,8 @@ impl Connection {
             let first = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
             self.congestion.get_mut().on_timeout(&loss, first);
             self.flight.mark_all_lost();
+            self.tail_loss.forget();
+            self.timers.stop(Timer::LossProbe);
         }
         self.timers.set(Timer::Retransmit, now + self.rto.current());
     }

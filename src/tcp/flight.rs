@@ -133,6 +133,19 @@ impl Flight {
         }
     }
 
+    /// The newest segment, and whether it is the only one.
+    pub(super) fn last(&self) -> Option<(SeqRange, bool)> {
+        self.records.back().map(|record| (record.range, self.records.len() == 1))
+    }
+
+    /// The newest segment has been sent again, as a probe.
+    pub(super) fn on_last_sent_again(&mut self, now: Instant) {
+        if let Some(record) = self.records.back_mut() {
+            record.sent_at = now;
+            record.retransmitted = true;
+        }
+    }
+
     /// Marks every segment as lost that carries more than `most`: the path does not let it pass.
     pub(super) fn mark_larger_lost(&mut self, most: u32) {
         for record in &mut self.records {

@@ -70,6 +70,7 @@ impl Connection {
         hand_out: bool,
     ) -> Arrival<'f> {
         log::trace!("{:?} {}: {segment}", self.flow, self.state);
+        self.burst.interrupt();
         if let Some(arrival) = self.on_predicted(now, segment, hand_out) {
             return arrival;
         }

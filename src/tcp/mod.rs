@@ -14,6 +14,7 @@
 
 mod ack;
 mod acknowledge;
+mod burst;
 mod challenge;
 pub mod congestion;
 mod error;
@@ -31,8 +32,10 @@ mod rto;
 mod send_buffer;
 mod settings;
 mod state;
+mod tail_loss;
 mod timers;
 pub(crate) mod timestamps;
+mod window_use;
 
 use std::sync::Arc;
 
@@ -47,6 +50,7 @@ pub use state::State;
 use crate::time::{Duration, Instant};
 use crate::wire::{Flow, SeqNum};
 use ack::AckDebt;
+use burst::Burst;
 use congestion::Active;
 use flight::Flight;
 use handshake::Negotiated;
@@ -55,8 +59,10 @@ use recovery::Recovery;
 use recv_buffer::RecvBuffer;
 use rto::Rto;
 use send_buffer::SendBuffer;
+use tail_loss::TailLoss;
 use timers::{Timer, TimerTable};
 use timestamps::TimestampState;
+use window_use::WindowUse;
 
 bitflags::bitflags! {
     /// What has happened since the application was last told.
@@ -165,6 +171,9 @@ pub(crate) struct Connection {
     timestamps: Option<TimestampState>,
     congestion: Active,
     recovery: Recovery,
+    tail_loss: TailLoss,
+    window_use: WindowUse,
+    burst: Burst,
     rto: Rto,
     events: Events,
 
@@ -176,8 +185,6 @@ pub(crate) struct Connection {
     orphan: bool,
     /// The last write did not fit: tell when there is room.
     wants_room: bool,
-    /// The congestion window is what held the sender back last.
-    cwnd_limited: bool,
     /// The application has said that more is to follow: what does not fill a segment waits for it.
     holds_back: bool,
     /// The last byte in the send buffer is not the last of what the application has to say.
@@ -251,13 +258,15 @@ impl Connection {
             timestamps: None,
             congestion: Active::new(settings.congestion, mss - options_len),
             recovery: Recovery::new(iss),
+            tail_loss: TailLoss::default(),
+            window_use: WindowUse::new(iss),
+            burst: Burst::default(),
             rto: Rto::default(),
             events: Events::empty(),
             syn_owed: false,
             shut: false,
             orphan: false,
             wants_room: false,
-            cwnd_limited: false,
             holds_back: false,
             more_follows: false,
             override_small_window: false,

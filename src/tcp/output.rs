@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use super::tail_loss::TailLoss;
 use super::{Connection, State, Timer};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Options, Segment, SeqNum, SeqRange};
@@ -60,6 +61,8 @@ pub(super) enum Probe {
     Window,
     /// It has been silent.
     KeepAlive,
+    /// What was sent last may have been lost (RFC 8985 section 7.3).
+    TailLoss,
 }
 
 impl Connection {
@@ -87,7 +90,7 @@ impl Connection {
     /// gets lost on the way to the device is lost as on any link.
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
         if matches!(self.state, State::Closed | State::TimeWait) {
-            return core::mem::take(&mut self.reset_owed).then(|| self.reset());
+            return core::mem::take(&mut self.reset_owed).then(|| self.reset(now));
         }
         if self.syn_owed {
             return Some(self.send_syn(now));
@@ -105,7 +108,7 @@ impl Connection {
         }
         if self.state != State::SynReceived
             && !self.flight.has_lost()
-            && let Some(outgoing) = self.send_new(now)
+            && let Some(outgoing) = self.send_new(now, false)
         {
             return Some(outgoing);
         }
@@ -124,13 +127,17 @@ impl Connection {
 
     /// The reset that an abort sends, which the peer will accept (RFC 9293 section 3.10.5, RFC 5961
     /// section 3).
-    fn reset(&self) -> Outgoing {
-        Outgoing {
+    fn reset(&mut self, now: Instant) -> Outgoing {
+        let mut outgoing = Outgoing {
             seq: self.acceptable_seq(),
             ack: self.rcv.nxt,
             flags: Flags::RST | Flags::ACK,
             ..Outgoing::default()
-        }
+        };
+        // RFC 7323 section 3.2: the option "SHOULD be sent in an <RST> segment".
+        outgoing.options.timestamps =
+            self.timestamps.as_mut().map(|state| state.stamp(now, self.rcv.nxt));
+        outgoing
     }
 
     /// A SYN, or a SYN,ACK in a simultaneous open.
@@ -172,7 +179,18 @@ impl Connection {
         let may = (self.recovery.is_fast() && range.start == self.snd.una)
             || in_network == 0
             || in_network + range.len() <= self.congestion.get().cwnd();
+        if !may {
+            self.note_window_use(true);
+        }
         may.then_some(range)
+    }
+
+    /// Notes how much of the congestion window is in use; `full` when something has to wait for it.
+    #[inline]
+    fn note_window_use(&mut self, full: bool) {
+        let in_network = self.flight.in_network();
+        let full = full || in_network + self.effective_mss() > self.congestion.get().cwnd();
+        self.window_use.note(self.snd.una, self.snd.nxt, in_network, full);
     }
 
     fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
@@ -208,19 +226,61 @@ impl Connection {
         let needed = match probe {
             Probe::Window => self.snd.wnd == 0,
             Probe::KeepAlive => true,
+            Probe::TailLoss => return self.send_loss_probe(now),
         };
         needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0)))
     }
 
-    /// New text, the FIN, or both.
-    fn send_new(&mut self, now: Instant) -> Option<Outgoing> {
+    /// TLP_send_probe (RFC 8985 section 7.3): new data if the peer's window allows, one segment more
+    /// than the congestion window; otherwise the segment that was sent last.
+    fn send_loss_probe(&mut self, now: Instant) -> Option<Outgoing> {
+        let (last, _) = self.flight.last()?;
+        let fresh = self.send_new(now, true);
+        let is_retransmission = fresh.is_none();
+        let outgoing = match fresh {
+            Some(fresh) => fresh,
+            // The path may carry less by now: then it is left to the retransmission timer.
+            None if last.len() > self.effective_mss() + 1 => return None,
+            None => {
+                self.flight.on_last_sent_again(now);
+                self.retransmissions += 1;
+                let again = self.send_range(now, last);
+                Outgoing { retransmission: true, ..again }
+            }
+        };
+        self.tail_loss.on_probe(self.snd.nxt, is_retransmission);
+        self.timers.stop(Timer::LossProbe);
+        // "the sender MUST re-arm the RTO timer, not the PTO timer".
+        self.timers.set(Timer::Retransmit, now + self.rto.current());
+        Some(outgoing)
+    }
+
+    /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2).
+    pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
+        let srtt = self.rto.srtt().filter(|_| {
+            self.settings.tail_loss_probe
+                && self.negotiated.sack
+                && !self.recovery.is_under_way()
+                && self.state.is_synchronized()
+        });
+        match (srtt, self.flight.last()) {
+            (Some(srtt), Some((_, single))) => {
+                let at = now + TailLoss::timeout(srtt, single);
+                self.timers.set_before(Timer::LossProbe, at, Timer::Retransmit);
+            }
+            _ => self.timers.stop(Timer::LossProbe),
+        }
+    }
+
+    /// New text, the FIN, or both; a probe waits neither for a full segment nor for the congestion
+    /// window.
+    fn send_new(&mut self, now: Instant, probing: bool) -> Option<Outgoing> {
         if self.snd.fin.is_some() {
             return None;
         }
         let unsent = self.snd.nxt.len_to(self.text_end());
         let closing = self.fin_is_due();
         if unsent == 0 && !closing {
-            self.cwnd_limited = false;
             return None;
         }
         let window_end = self.snd.una + self.snd.wnd;
@@ -228,12 +288,12 @@ impl Connection {
         let most = self.most_text();
         let len = unsent.min(usable).min(most);
         let all = len == unsent;
-        if !self.is_worth_sending(len, all, most, closing) {
+        if !probing && !self.is_worth_sending(len, all, most, closing) {
             self.wait_for_window(now);
             return None;
         }
-        if len > 0 && !self.congestion_allows(len) {
-            self.cwnd_limited = true;
+        if len > 0 && !probing && !self.congestion_allows(len) {
+            self.note_window_use(true);
             return None;
         }
         // The FIN takes a sequence number, and so room in the window.
@@ -242,12 +302,12 @@ impl Connection {
             self.wait_for_window(now);
             return None;
         }
-        if self.flight.is_empty() && now.since(self.last_sent) > self.rto.current() {
+        let idle = self.flight.is_empty() && now.since(self.last_sent) > self.rto.current();
+        if idle && self.settings.slow_start_after_idle {
             // RFC 5681 section 4.1: the ACK clock has stopped.
             self.congestion.get_mut().on_idle();
         }
         self.last_sent = now;
-        self.cwnd_limited = false;
         self.override_small_window = false;
         self.timers.stop(Timer::Persist);
         let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
@@ -257,16 +317,30 @@ impl Connection {
         if len > 0 && len < most {
             self.snd.small = self.snd.nxt + len;
         }
-        let outgoing = self.send_range(now, range);
+        let mut outgoing = self.send_range(now, range);
+        if len == most && !probing && self.ends_burst(len, unsent, usable) {
+            outgoing.flags |= Flags::PSH;
+        }
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
+        self.note_window_use(false);
         // Under a low-water mark, sending makes room too.
         self.notice_room();
         self.timers.start(Timer::Retransmit, now + self.rto.current());
         if !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
         }
+        self.schedule_loss_probe(now);
         Some(outgoing)
+    }
+
+    /// Whether a full-sized segment of `len` bytes, out of `unsent` and of a window of `usable`, is
+    /// the last of a burst of several.
+    fn ends_burst(&mut self, len: u32, unsent: u32, usable: u32) -> bool {
+        let more = unsent.min(usable) - len >= len && self.congestion_allows(2 * len);
+        let (cwnd, mss) = (self.congestion.get().cwnd(), self.effective_mss());
+        let (srtt, least) = (self.rto.srtt(), u32::from(self.settings.least_burst));
+        self.burst.on_full(more, || (cwnd, mss, srtt, least))
     }
 
     fn fin_is_due(&self) -> bool {
@@ -315,7 +389,6 @@ impl Connection {
     /// otherwise the persist timer has to ask, and in time overrides a window too small to be
     /// worth filling (RFC 9293 section 3.8.6.2.1: 0.1 to 1 second).
     fn wait_for_window(&mut self, now: Instant) {
-        self.cwnd_limited = false;
         if !self.flight.is_empty() || self.timers.is_set(Timer::Persist) {
             return;
         }

@@ -58,6 +58,11 @@ impl Recovery {
         self.duplicates > 0
     }
 
+    /// Whether losses are being repaired, or duplicate ACKs have come that may stand for one.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.phase != Phase::Open || self.duplicates > 0
+    }
+
     /// Whether fast recovery is under way.
     pub(super) fn is_fast(&self) -> bool {
         self.phase == Phase::Fast

@@ -37,6 +37,14 @@ pub struct Settings {
     pub syn_ack_retries: u8,
     /// Retransmissions of the same data before the connection times out.
     pub retries: u8,
+    /// Probe the end of a flight before the retransmission timer runs out (RFC 8985 section 7); with
+    /// peers that understand SACK.
+    pub tail_loss_probe: bool,
+    /// Start slowly again when nothing has been sent for a retransmission timeout (RFC 5681
+    /// section 4.1).
+    pub slow_start_after_idle: bool,
+    /// The least number of full-sized segments in a burst; the last is marked with PSH.
+    pub least_burst: u8,
     /// The longest an ACK may be delayed.
     pub delayed_ack: Duration,
     /// How long an orphan waits in FIN-WAIT-2 for the peer's FIN.
@@ -66,6 +74,9 @@ impl Default for Settings {
             syn_retries: 6,
             syn_ack_retries: 5,
             retries: 15,
+            tail_loss_probe: true,
+            slow_start_after_idle: true,
+            least_burst: 2,
             delayed_ack: Duration::from_millis(40),
             fin_wait_2: Duration::from_secs(60),
             timestamps: true,

@@ -5,6 +5,9 @@ use crate::time::Instant;
 /// What a connection can be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
+    /// The end of a flight is probed (RFC 8985 section 7). If it is due together with the next one
+    /// it comes first.
+    LossProbe,
     /// The oldest unacknowledged segment counts as lost (RFC 6298).
     Retransmit,
     /// A delayed ACK must go out (RFC 9293 section 3.8.6.3).
@@ -20,7 +23,8 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
+        Self::LossProbe,
         Self::Retransmit,
         Self::DelayedAck,
         Self::Persist,
@@ -47,6 +51,11 @@ impl TimerTable {
     /// Sets `timer`, whether or not it runs.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
         self.0[timer as usize] = at;
+    }
+
+    /// Sets `timer`, but no later than `other` if that runs.
+    pub(super) fn set_before(&mut self, timer: Timer, at: Instant, other: Timer) {
+        self.set(timer, at.min(self.0[other as usize]));
     }
 
     /// Sets `timer` unless it runs.

@@ -1,0 +1,132 @@
+//! Tail loss probes (RFC 8985 section 7): when the last segments of a flight are lost, no ACK tells
+//! of it. A probe, sent long before the retransmission timer would run out, provokes one, or
+//! repairs the loss itself.
+
+use core::time::Duration;
+
+use crate::wire::SeqNum;
+
+/// Added to the timeout when a single segment is in flight: its ACK may be delayed (RFC 8985
+/// section 7.2, TLP.max_ack_delay); as Linux.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+
+/// Added otherwise: the grain of the timers of a peer and of ours; as Linux.
+const GRAIN: Duration = Duration::from_millis(2);
+
+/// Whether a probe is out, and how it went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TailLoss {
+    /// TLP.end_seq: SND.NXT when the probe was sent.
+    end_seq: Option<SeqNum>,
+    /// TLP.is_retrans: the probe was no new data.
+    is_retransmission: bool,
+    /// The round-trip time has been measured since the last probe.
+    measured: bool,
+}
+
+impl TailLoss {
+    /// Whether a probe may be sent: there is one at a time, and probes must not keep the round-trip
+    /// time from being measured (RFC 8985 section 7.3).
+    pub(super) fn may_probe(&self) -> bool {
+        self.end_seq.is_none() && self.measured
+    }
+
+    /// Whether a probe is out whose ACK has not been understood yet.
+    pub(super) fn is_probing(&self) -> bool {
+        self.end_seq.is_some()
+    }
+
+    /// The round-trip time has been measured.
+    pub(super) fn on_sample(&mut self) {
+        self.measured = true;
+    }
+
+    /// How long after the last thing sent the probe is due (RFC 8985 section 7.2, TLP_calc_PTO);
+    /// the caller sees to it that it is no later than the retransmission timer.
+    pub(super) fn timeout(srtt: Duration, single: bool) -> Duration {
+        2 * srtt + if single { MAX_ACK_DELAY } else { GRAIN }
+    }
+
+    /// A probe goes out; SND.NXT is `nxt` after it.
+    pub(super) fn on_probe(&mut self, nxt: SeqNum, is_retransmission: bool) {
+        *self = Self { end_seq: Some(nxt), is_retransmission, measured: false };
+    }
+
+    /// The retransmission timer has run out, or recovery has begun: that decides.
+    pub(super) fn forget(&mut self) {
+        self.end_seq = None;
+    }
+
+    /// An ACK of up to `ack` has arrived (RFC 8985 section 7.4.2, TLP_process_ack). `repeats` says
+    /// that it is a duplicate without SACK blocks, `reports_twice` that it tells of something
+    /// received twice. Answers whether the probe has repaired a loss, to which the congestion
+    /// controller must respond.
+    pub(super) fn on_ack(&mut self, ack: SeqNum, repeats: bool, reports_twice: bool) -> bool {
+        let Some(end) = self.end_seq.filter(|end| ack.is_at_or_after(*end)) else {
+            return false;
+        };
+        if !self.is_retransmission || reports_twice {
+            // New data has arrived, or both the original and the probe: nothing was lost.
+            self.end_seq = None;
+            return false;
+        }
+        if ack.is_after(end) {
+            // The ACKs of original and probe would have come apart: one of the two was lost.
+            self.end_seq = None;
+            return true;
+        }
+        if repeats {
+            // The ACK of the probe, behind that of the original.
+            self.end_seq = None;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: SeqNum = SeqNum(5);
+
+    fn probing(is_retransmission: bool) -> TailLoss {
+        let mut probe = TailLoss::default();
+        assert!(!probe.may_probe(), "nothing has been measured");
+        probe.on_sample();
+        assert!(probe.may_probe());
+        probe.on_probe(END, is_retransmission);
+        assert!(!probe.may_probe());
+        probe.on_sample();
+        probe
+    }
+
+    #[test]
+    fn new_data_repairs_nothing() {
+        let mut probe = probing(false);
+        assert!(!probe.on_ack(END - 10, false, false) && !probe.may_probe());
+        assert!(!probe.on_ack(END, false, false) && probe.may_probe());
+    }
+
+    #[test]
+    fn the_ack_of_the_original_and_that_of_the_probe_mean_no_loss() {
+        let mut probe = probing(true);
+        assert!(!probe.on_ack(END, false, false) && !probe.may_probe());
+        assert!(!probe.on_ack(END, true, false) && probe.may_probe());
+        let mut probe = probing(true);
+        assert!(!probe.on_ack(END, false, true) && probe.may_probe());
+    }
+
+    #[test]
+    fn an_ack_beyond_the_probe_without_one_for_each_means_a_loss() {
+        let mut probe = probing(true);
+        assert!(!probe.on_ack(END, false, false));
+        assert!(probe.on_ack(END + 10, false, false) && probe.may_probe());
+    }
+
+    #[test]
+    fn a_single_segment_is_given_the_time_of_a_delayed_ack() {
+        let rtt = Duration::from_millis(10);
+        assert_eq!(TailLoss::timeout(rtt, false), Duration::from_millis(22));
+        assert_eq!(TailLoss::timeout(rtt, true), Duration::from_millis(220));
+    }
+}
