@@ -421,3 +421,17 @@ fn old_segments_without_text_are_not_all_answered() {
         peer.hears(". 1:1(0) ack 1");
     });
 }
+
+#[test]
+fn a_reset_of_ours_carries_timestamps() {
+    // RFC 7323 section 3.2: the option "SHOULD be sent in an <RST> segment".
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000,TS val 100 ecr 0");
+        peer.passes(secs(1));
+        peer.aborts();
+        let packet = peer.hears("R. 1:1(0) ack 1 <TS>");
+        let stamp = packet.options.timestamps.unwrap();
+        assert_eq!(stamp.echo, 100);
+        assert_eq!(stamp.value, peer.ts_recent);
+    });
+}

@@ -1,0 +1,370 @@
+//! What applications can set of a connection or a listener, and ask of them: corks and parts,
+//! low-water marks, the MSS, buffers, peeking, readiness, lengths of queues.
+
+mod common;
+
+use common::peer::{Isns, Peer, with_each_isn};
+use common::{ms, secs};
+use tunstack::stack::{ConfigError, ConnectError, ListenError, Readiness};
+use tunstack::tcp::{KeepAlive, ReadError, Settings};
+use tunstack::wire::{Flags, WindowScale};
+use tunstack::{Event, Stack};
+
+const PLAIN: Isns = Isns { stack: 1_000_000, peer: 2_000_000 };
+
+/// Writes a part of what the application has to say.
+#[track_caller]
+fn writes_part(peer: &mut Peer, len: usize) {
+    let text = common::pattern::bytes(0, peer.written, len);
+    assert_eq!(peer.stack.write_more(peer.id, &text), Ok(len));
+    peer.written += len as u64;
+    peer.drain();
+}
+
+/// A connection over a path of 10 ms: a timeout is 210 ms.
+fn with_rtt(isns: Isns) -> Peer {
+    let mut peer = Peer::new(isns);
+    peer.listens();
+    peer.sends("S 0:0(0) <mss 1000>");
+    peer.hears("S. 0:0(0) ack 1");
+    peer.passes(ms(10));
+    peer.sends(". 1:1(0) ack 1");
+    peer.accepts();
+    peer
+}
+
+// Corks and parts.
+
+#[test]
+fn a_cork_holds_back_what_does_not_fill_a_segment_until_it_is_taken_out() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_cork(peer.id, true);
+        peer.writes(40);
+        peer.passes(ms(50));
+        peer.writes(40);
+        peer.hears_nothing();
+        peer.stack.set_cork(peer.id, false);
+        let packet = peer.hears("P. 1:81(80) ack 1");
+        assert!(packet.has(Flags::PSH));
+        peer.sends(". 1:1(0) ack 81");
+        // Full segments are never held back.
+        peer.stack.set_cork(peer.id, true);
+        peer.writes(2_500);
+        peer.hears(". 81:1081(1000) ack 1");
+        peer.hears(". 1081:2081(1000) ack 1");
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn a_cork_gives_way_after_a_timeout_with_nothing_in_flight() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_cork(peer.id, true);
+        peer.writes(40);
+        let packet = peer.hears_within(ms(210)..=ms(211), "P. 1:41(40) ack 1");
+        assert!(packet.has(Flags::PSH));
+    });
+}
+
+#[test]
+fn to_turn_nagle_off_sends_what_a_cork_holds_back() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_cork(peer.id, true);
+        peer.writes(40);
+        peer.hears_nothing();
+        peer.stack.set_no_delay(peer.id, true);
+        peer.hears("P. 1:41(40) ack 1");
+        // What is written later is corked again.
+        peer.writes(40);
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn a_closing_connection_sends_what_a_cork_holds_back() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_cork(peer.id, true);
+        peer.writes(40);
+        peer.shuts_down();
+        peer.hears("FP. 1:41(40) ack 1");
+    });
+}
+
+#[test]
+fn a_part_waits_for_the_rest_and_is_not_pushed() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_no_delay(peer.id, true);
+        writes_part(&mut peer, 100);
+        writes_part(&mut peer, 160);
+        peer.hears_nothing();
+        peer.writes(5);
+        assert!(peer.hears("P. 1:266(265) ack 1").has(Flags::PSH));
+        peer.sends(". 1:1(0) ack 266");
+        // With the peer's next word it is sent, but still is only a part.
+        writes_part(&mut peer, 1_050);
+        peer.hears(". 266:1266(1000) ack 1");
+        peer.hears_nothing();
+        peer.sends(". 1:1(0) ack 1266");
+        assert!(!peer.hears(". 1266:1316(50) ack 1").has(Flags::PSH));
+        peer.sends(". 1:1(0) ack 1316");
+        // And after a timeout in any case.
+        writes_part(&mut peer, 7);
+        let packet = peer.hears_within(ms(205)..=ms(215), "P. 1316:1323(7) ack 1");
+        assert!(packet.has(Flags::PSH));
+    });
+}
+
+#[test]
+fn a_burst_of_full_segments_ends_with_a_push() {
+    with_each_isn(|isns| {
+        // The path is as fast as can be: half a window is one burst.
+        let mut peer = Peer::established(isns, "mss 1000");
+        peer.writes(20_000);
+        let pushed: Vec<bool> = peer.all().iter().map(|packet| packet.has(Flags::PSH)).collect();
+        let fifth = |n: usize| n % 5 == 4;
+        assert_eq!(pushed, (0..10).map(fifth).collect::<Vec<_>>());
+    });
+}
+
+// The low-water mark.
+
+#[test]
+fn below_a_low_water_mark_little_waits_unsent() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        peer.stack.configure(peer.id, |to| to.not_sent_low_water = 3_000).unwrap();
+        let text = common::pattern::bytes(0, 0, 20_000);
+        // Nothing has been sent when the first of it is taken.
+        assert_eq!(peer.stack.write(peer.id, &text), Ok(3_000));
+        peer.drain();
+        assert_eq!(peer.events(), [Event::Writable(peer.id)], "sending makes room");
+        let mut written = 3_000;
+        while let Ok(n @ 1..) = peer.stack.write(peer.id, &text[written..]) {
+            written += n;
+            peer.drain();
+        }
+        assert_eq!(written, 13_000, "ten segments are in flight and 3,000 bytes wait");
+        assert_eq!((peer.stack.unsent(peer.id), peer.stack.writable(peer.id)), (3_000, 0));
+        assert!(!peer.stack.readiness(peer.id).contains(Readiness::WRITABLE));
+        peer.events();
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 2001");
+        assert_eq!(peer.events(), [Event::Writable(peer.id)]);
+        assert!(peer.stack.readiness(peer.id).contains(Readiness::WRITABLE));
+    });
+}
+
+// The MSS and other things that a SYN says.
+
+#[test]
+fn a_listeners_settings_hold_for_the_syn_ack() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        let settings = Settings {
+            max_segment: Some(1_100),
+            max_recv_buffer: 15 << 20,
+            timestamps: false,
+            sack: false,
+            ..Settings::default()
+        };
+        let listener = peer.stack.listen_with(peer.local, settings, 10).unwrap();
+        peer.listener = Some(listener);
+        peer.sends("S 0:0(0) <mss 1300,sackOK,TS val 1 ecr 0,wscale 7>");
+        peer.hears("S. 0:0(0) ack 1 <mss 1100,wscale 8>");
+        peer.sends(". 1:1(0) ack 1 <>");
+        peer.accepts();
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.mss, info.announced_mss), (1_100, 1_100), "it limits both ways");
+        assert_eq!(info.scales, Some((WindowScale::new(7), WindowScale::new(8))));
+        assert!(!info.sack && !info.timestamps);
+        // Those of the next connection can be others.
+        peer.stack.set_listener_settings(listener, Settings::default()).unwrap();
+        peer.remote.set_port(4_001);
+        peer.sends("S 0:0(0) <mss 1300>");
+        peer.hears("S. 0:0(0) ack 1 <mss 1460>");
+    });
+}
+
+#[test]
+fn a_backlog_is_the_listeners_own() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.listener = peer.stack.listen_with(peer.local, Settings::default(), 2).ok();
+        for port in 4_000..4_003 {
+            peer.remote.set_port(port);
+            peer.sends("S 0:0(0) <mss 1300>");
+            if port < 4_002 {
+                peer.hears("S. 0:0(0) ack 1");
+                peer.sends(". 1:1(0) ack 1");
+            }
+        }
+        peer.hears_nothing();
+        assert_eq!(peer.stack.waiting(peer.listener.unwrap()), 2);
+    });
+}
+
+#[test]
+fn a_connections_settings_hold_for_its_syn() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.remote.set_port(80);
+        let settings = Settings {
+            max_segment: Some(900),
+            syn_retries: 1,
+            window_scaling: false,
+            ..Settings::default()
+        };
+        peer.id = peer.stack.connect_with(None, peer.remote, settings).unwrap();
+        peer.local = peer.stack.info(peer.id).unwrap().flow.local_addr();
+        peer.hears("S 0:0(0) <mss 900,sackOK,TS>");
+        peer.hears_within(secs(1)..=secs(1), "S 0:0(0) <mss 900,sackOK,TS>");
+        peer.passes(secs(3));
+        assert!(peer.stack.close_reason(peer.id).is_some(), "that was the only repetition");
+    });
+}
+
+#[test]
+fn the_mss_can_be_lowered_while_a_connection_lives() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1460");
+        peer.stack.configure(peer.id, |to| to.max_segment = Some(700)).unwrap();
+        peer.writes(1_400);
+        peer.hears(". 1:701(700) ack 1");
+        peer.hears("P. 701:1401(700) ack 1");
+    });
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_and_change_nothing() {
+    let mut peer = Peer::established(PLAIN, "mss 1000");
+    let mss = ConfigError::MaxSegment(20);
+    let refused = peer.stack.configure(peer.id, |to| {
+        to.max_segment = Some(20);
+        to.cork = true;
+    });
+    assert_eq!(refused, Err(mss));
+    assert!(!peer.stack.settings(peer.id).unwrap().cork);
+    let bad = Settings { max_segment: Some(20), ..Settings::default() };
+    let on = ([10, 0, 0, 1], 81).into();
+    assert_eq!(peer.stack.listen_with(on, bad.clone(), 1), Err(ListenError::Settings(mss)));
+    let to = ([10, 0, 0, 2], 81).into();
+    assert_eq!(peer.stack.connect_with(None, to, bad), Err(ConnectError::Settings(mss)));
+    let small = peer.stack.configure(peer.id, |to| to.max_send_buffer = 10);
+    assert_eq!(small, Err(ConfigError::Buffer { name: "send", bytes: 10 }));
+    let keep_alive = KeepAlive { count: 0, ..KeepAlive::default() };
+    let never = peer.stack.configure(peer.id, |to| to.keep_alive = Some(keep_alive));
+    assert_eq!(never, Err(ConfigError::KeepAlive));
+}
+
+// Buffers, peeking, readiness.
+
+#[test]
+fn a_smaller_receive_buffer_takes_no_promise_back() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        peer.stack.configure(peer.id, |to| to.max_recv_buffer = 4_000).unwrap();
+        // What the SYN-ACK has offered still fits; then the window closes at the new limit.
+        peer.sends(". 1:1001(1000) ack 1");
+        let packet = peer.hears(". 1:1(0) ack 1001");
+        assert!(u32::from(packet.window) >= 60_000, "{}", packet.window);
+        for start in (1_001..65_001).step_by(1_000) {
+            peer.sends(&format!(". {start}:{}(1000) ack 1", start + 1_000));
+        }
+        assert_eq!(peer.stack.readable(peer.id), 65_000);
+    });
+}
+
+#[test]
+fn peeking_leaves_the_bytes_where_they_are() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        let mut buffer = [0; 10];
+        assert_eq!(peer.stack.peek(peer.id, &mut buffer), Err(ReadError::WouldBlock));
+        peer.sends("P. 1:6(5) ack 1");
+        assert_eq!(peer.stack.peek(peer.id, &mut buffer), Ok(5));
+        assert_eq!(buffer[..5], common::pattern::bytes(0, 0, 5));
+        peer.reads(5);
+        peer.sends("F. 6:6(0) ack 1");
+        assert_eq!(peer.stack.peek(peer.id, &mut buffer), Ok(0));
+    });
+}
+
+#[test]
+fn readiness_follows_the_connection_through_its_life() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        let ready = |peer: &Peer| peer.stack.readiness(peer.id);
+        assert!(!ready(&peer).contains(Readiness::READABLE));
+        peer.sends("S. 0:0(0) ack 1 <mss 1000>");
+        assert_eq!(ready(&peer), Readiness::WRITABLE);
+        peer.sends("P. 1:6(5) ack 1");
+        assert_eq!(ready(&peer), Readiness::WRITABLE | Readiness::READABLE);
+        peer.reads(5);
+        assert_eq!(ready(&peer), Readiness::WRITABLE);
+        peer.sends("PU. 6:7(1) ack 1 urg 1");
+        assert!(ready(&peer).contains(Readiness::URGENT));
+        peer.reads(1);
+        peer.sends("F. 7:7(0) ack 1");
+        let closed = Readiness::READABLE | Readiness::PEER_CLOSED;
+        assert_eq!(ready(&peer), Readiness::WRITABLE | closed);
+        peer.shuts_down();
+        assert_eq!(ready(&peer), Readiness::WRITABLE | closed | Readiness::HANG_UP);
+    });
+}
+
+#[test]
+fn the_lengths_of_the_queues_can_be_asked_for() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        peer.sends(". 1:1(0) ack 1 win 2000");
+        peer.writes(5_000);
+        let queues = |stack: &Stack, id| (stack.unacknowledged(id), stack.unsent(id));
+        assert_eq!(queues(&peer.stack, peer.id), (5_000, 3_000));
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.segments_out, info.unsent, info.send_window), (2, 3_000, 2_000));
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 1001 win 1000");
+        assert_eq!(queues(&peer.stack, peer.id), (4_000, 3_000));
+    });
+}
+
+#[test]
+fn an_address_can_be_added_while_the_stack_runs() {
+    let mut peer = Peer::new(PLAIN);
+    peer.listens();
+    let added = [10, 0, 0, 77].into();
+    assert!(peer.stack.listen((added, 80).into()).is_err());
+    peer.stack.add_address(added).unwrap();
+    peer.stack.listen((added, 80).into()).unwrap();
+    peer.local = (added, 80).into();
+    peer.sends("S 0:0(0) <mss 1000>");
+    peer.hears("S. 0:0(0) ack 1");
+    let none = std::net::IpAddr::from([255, 255, 255, 255]);
+    assert_eq!(peer.stack.add_address(none), Err(ConfigError::NotUnicast(none)));
+    assert!(!peer.stack.config().addresses.contains(&none));
+}
+
+#[test]
+fn after_a_pause_the_window_may_be_kept() {
+    // RFC 5681 4.1 restarts; some paths are better off without (Linux has a switch for it).
+    for (slow, segments) in [(true, 10), (false, 20)] {
+        with_each_isn(|isns| {
+            let mut peer = Peer::established_with(isns, "mss 1000", |config| {
+                config.tcp.slow_start_after_idle = slow;
+            });
+            peer.writes(10_000);
+            peer.ignores_the_rest();
+            peer.sends(". 1:1(0) ack 10001");
+            peer.passes(secs(10));
+            peer.writes(30_000);
+            assert_eq!(peer.ignores_the_rest(), segments);
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! The end of a flight is lost: probes long before the retransmission timer (RFC 8985 section 7).
+
+mod common;
+
+use common::peer::{Isns, Peer, with_each_isn};
+use common::{ms, secs};
+use tunstack::Config;
+
+/// A connection with SACK over a path of 100 ms, so that a probe is due after 202 ms and a timeout
+/// after 300.
+fn with_sack(isns: Isns, change: impl FnOnce(&mut Config)) -> Peer {
+    let mut peer = Peer::with(isns, change);
+    peer.listens();
+    peer.sends("S 0:0(0) <mss 1000,sackOK>");
+    peer.hears("S. 0:0(0) ack 1");
+    peer.passes(ms(100));
+    peer.sends(". 1:1(0) ack 1");
+    peer.accepts();
+    peer
+}
+
+fn cwnd(peer: &Peer) -> u32 {
+    peer.stack.info(peer.id).unwrap().cwnd
+}
+
+#[test]
+fn the_last_segment_is_sent_again_after_two_round_trips() {
+    // RFC 8985 7.2 and 7.3; the timeout follows from the probe on.
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(3_000);
+        peer.hears(". 1:1001(1000) ack 1");
+        peer.hears(". 1001:2001(1000) ack 1");
+        peer.hears("P. 2001:3001(1000) ack 1");
+        peer.hears_within(ms(202)..=ms(203), "P. 2001:3001(1000) ack 1");
+        peer.hears_within(ms(300)..=ms(301), ". 1:1001(1000) ack 1");
+    });
+}
+
+#[test]
+fn a_single_segment_is_given_the_time_of_a_delayed_ack() {
+    // RFC 8985 7.2: 2 SRTT and 200 ms would be 400 ms, which is later than the timeout: "schedules
+    // a TLP to be sent at that RTO time".
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(100);
+        peer.hears("P. 1:101(100) ack 1");
+        peer.hears_within(ms(300)..=ms(301), "P. 1:101(100) ack 1");
+        // That was the probe: the timeout has not been doubled yet.
+        peer.hears_within(ms(300)..=ms(301), "P. 1:101(100) ack 1");
+        peer.hears_within(ms(600)..=ms(602), "P. 1:101(100) ack 1");
+    });
+}
+
+#[test]
+fn a_lost_fin_is_probed_too() {
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(1_000);
+        peer.hears("P. 1:1001(1000) ack 1");
+        peer.shuts_down();
+        peer.hears("F. 1001:1001(0) ack 1");
+        peer.hears_within(ms(202)..=ms(203), "F. 1001:1001(0) ack 1");
+    });
+}
+
+#[test]
+fn new_text_is_a_better_probe_and_may_exceed_the_congestion_window() {
+    // RFC 8985 7.3: "the sender SHOULD transmit a previously unsent data segment".
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(12_000);
+        for n in 0..10 {
+            peer.hears(&format!(". {}:{}(1000) ack 1", 1 + n * 1_000, 1_001 + n * 1_000));
+        }
+        peer.hears_nothing();
+        peer.hears_within(ms(202)..=ms(203), ". 10001:11001(1000) ack 1");
+        // One probe at a time.
+        peer.hears_within(ms(300)..=ms(301), ". 1:1001(1000) ack 1");
+    });
+}
+
+#[test]
+fn the_peers_window_holds_for_probes() {
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.sends(". 1:1(0) ack 1 win 2000");
+        peer.writes(3_000);
+        peer.hears(". 1:1001(1000) ack 1");
+        peer.hears(". 1001:2001(1000) ack 1");
+        peer.hears_within(ms(202)..=ms(203), ". 1001:2001(1000) ack 1");
+    });
+}
+
+#[test]
+fn a_loss_that_a_probe_has_repaired_reduces_the_window() {
+    // RFC 8985 7.4.2: an ACK beyond the probe, and no second one for the original.
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(8_000);
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 7001");
+        let before = cwnd(&peer);
+        peer.hears_within(ms(1)..=ms(400), "P. 7001:8001(1000) ack 1");
+        peer.sends(". 1:1(0) ack 8001");
+        assert_eq!(cwnd(&peer), before, "nothing is known yet");
+        peer.writes(1_000);
+        peer.hears("P. 8001:9001(1000) ack 1");
+        peer.sends(". 1:1(0) ack 9001");
+        assert!(cwnd(&peer) < before, "{} after {before}", cwnd(&peer));
+    });
+}
+
+#[test]
+fn a_probe_that_was_not_needed_reduces_nothing() {
+    // RFC 8985 7.4.2: a duplicate ACK without SACK blocks, or one that reports the probe as
+    // received twice (RFC 2883).
+    for second in [". 1:1(0) ack 8001", ". 1:1(0) ack 8001 <sack 7001:8001>"] {
+        with_each_isn(|isns| {
+            let mut peer = with_sack(isns, |_| {});
+            peer.writes(8_000);
+            peer.ignores_the_rest();
+            peer.sends(". 1:1(0) ack 7001");
+            let before = cwnd(&peer);
+            peer.hears_within(ms(1)..=ms(400), "P. 7001:8001(1000) ack 1");
+            peer.sends(". 1:1(0) ack 8001");
+            peer.sends(second);
+            peer.writes(1_000);
+            peer.hears("P. 8001:9001(1000) ack 1");
+            peer.sends(". 1:1(0) ack 9001");
+            assert!(cwnd(&peer) >= before, "{} after {before}", cwnd(&peer));
+        });
+    }
+}
+
+#[test]
+fn without_sack_or_when_turned_off_nothing_is_probed() {
+    with_each_isn(|isns| {
+        let plain = Peer::established(isns, "mss 1000");
+        let off = with_sack(isns, |config| config.tcp.tail_loss_probe = false);
+        for mut peer in [plain, off] {
+            peer.writes(3_000);
+            peer.ignores_the_rest();
+            peer.hears_within(ms(200)..=secs(1), ". 1:1001(1000) ack 1");
+        }
+    });
+}
+
+#[test]
+fn probes_do_not_keep_the_round_trip_time_from_being_measured() {
+    // RFC 8985 7.3, second condition: the ACK of what was sent twice measures nothing (Karn), so
+    // the next flight that is lost waits for the timeout.
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(1_000);
+        peer.hears("P. 1:1001(1000) ack 1");
+        peer.hears_within(ms(300)..=ms(301), "P. 1:1001(1000) ack 1");
+        peer.sends(". 1:1(0) ack 1001");
+        peer.sends(". 1:1(0) ack 1001");
+        peer.writes(2_000);
+        peer.hears(". 1001:2001(1000) ack 1");
+        peer.hears("P. 2001:3001(1000) ack 1");
+        // The probe's timer runs out at 202 ms and sends nothing; the timeout starts from there.
+        peer.hears_within(ms(500)..=ms(505), ". 1001:2001(1000) ack 1");
+    });
+}
