@@ -38,7 +38,7 @@
 //! | initial RTO | 1 s | RFC 6298 section 2.1 |
 //! | least RTO | SRTT + 200 ms | RFC 6298 asks for a second; 200 ms outlasts a peer's delayed ACK, and every recovery is five times as quick |
 //! | most RTO | 120 s | RFC 6298 section 2.5 wants at least 60 s |
-//! | SYN retries | 6 | 1 + 2 + 4 + ... + 64 = 127 s before a connect fails. Linux since 6.5 sends the first four a second apart; doubling from the start is what RFC 6298 section 5.5 says, and kinder to a server that is flooded |
+//! | SYN retries | 7 | 1 + 2 + 4 + ... + 64 s and the largest RTO, 120 s: 247 s before a connect fails. RFC 9293 section 3.8.3 wants at least three minutes (MUST-23), which the 127 s of Linux's six are not. Linux since 6.5 also sends the first four a second apart; doubling from the start is what RFC 6298 section 5.5 says, and kinder to a server that is flooded |
 //! | SYN-ACK retries | 5 | 63 s |
 //! | retries | 15 | about 15 minutes at the least RTO: RFC 9293 section 3.8.3 wants at least 100 s (SHLD-11) |
 //! | an orphan's retries | 8 | nobody waits for it |

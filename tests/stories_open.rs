@@ -350,19 +350,41 @@ fn the_options_of_a_syn_stand_in_the_order_that_peers_know() {
 
 #[test]
 fn syns_are_sent_again_and_then_the_connect_times_out() {
-    // Six retries by default.
+    // Seven retries by default.
     with_each_isn(|isns| {
         let mut peer = Peer::new(isns);
         peer.connects();
         peer.hears("S 0:0(0)");
-        for seconds in [1, 2, 4, 8, 16, 32] {
+        for seconds in [1, 2, 4, 8, 16, 32, 64] {
             peer.hears_within(secs(seconds)..=secs(seconds), "S 0:0(0)");
         }
         peer.is_in(State::SynSent);
-        peer.passes(secs(64));
+        peer.passes(secs(120));
         peer.hears_nothing();
         peer.is_over(CloseReason::TimedOut);
         peer.is_in(State::Closed);
+    });
+}
+
+#[test]
+fn by_default_a_connect_is_not_given_up_for_at_least_three_minutes() {
+    // RFC 9293 3.8.3 (MUST-23), also for a SYN that has crossed the peer's.
+    with_each_isn(|isns| {
+        for crossed in [false, true] {
+            let mut peer = Peer::new(isns);
+            peer.connects();
+            peer.hears("S 0:0(0)");
+            if crossed {
+                peer.sends("S 0:0(0) <mss 1460>");
+                peer.hears("S. 0:0(0) ack 1");
+            }
+            let state = peer.state();
+            peer.passes(secs(180));
+            peer.is_in(state);
+            peer.passes(secs(100));
+            peer.is_over(CloseReason::TimedOut);
+            assert_eq!(peer.ignores_the_rest(), 7);
+        }
     });
 }
 

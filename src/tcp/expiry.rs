@@ -66,8 +66,9 @@ impl Connection {
 
     fn allowed_retries(&self) -> u8 {
         match self.state {
-            State::SynSent => self.settings.syn_retries,
-            State::SynReceived => self.settings.syn_ack_retries,
+            // RFC 9293 section 3.8.3 (MUST-22, MUST-23); the SYN-ACK of a simultaneous open is the
+            // SYN of a connect still, and half-open entries count their own.
+            State::SynSent | State::SynReceived => self.settings.syn_retries,
             _ if self.orphan => self.settings.retries.min(ORPHAN_RETRIES),
             _ => self.settings.retries,
         }

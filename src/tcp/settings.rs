@@ -31,7 +31,8 @@ pub struct Settings {
     /// The MSS announced to the peer, and the most sent, where the link would carry more: 88 to
     /// 65495 (TCP_MAXSEG).
     pub max_segment: Option<u16>,
-    /// SYNs sent again before a connect times out.
+    /// SYNs sent again before a connect times out: R2 of RFC 9293 section 3.8.3 for a SYN, which
+    /// should come to at least three minutes (MUST-23).
     pub syn_retries: u8,
     /// SYN-ACKs sent again before a half-open entry is forgotten.
     pub syn_ack_retries: u8,
@@ -71,7 +72,7 @@ impl Default for Settings {
             max_send_buffer: 4 << 20,
             not_sent_low_water: u32::MAX,
             max_segment: None,
-            syn_retries: 6,
+            syn_retries: 7,
             syn_ack_retries: 5,
             retries: 15,
             tail_loss_probe: true,
