@@ -100,7 +100,7 @@ impl Slot {
         let timestamps = options.timestamps;
         let template = match &mut self.template {
             Some(template) if template.has_timestamps() == timestamps.is_some() => template,
-            stale => stale.insert(Template::new(*flow, TTL, timestamps.is_some())),
+            stale => stale.insert(Template::new(*flow, 0, TTL, timestamps.is_some())),
         };
         template.emit(header, &Variable { seq, ack, flags, window, timestamps }, payload);
         payload
@@ -127,7 +127,7 @@ fn tcp_header(flow: Flow, outgoing: &Outgoing) -> TcpHeader {
         window: outgoing.window,
         urgent: outgoing.urgent,
         options: outgoing.options,
-        ecn: 0,
+        traffic_class: 0,
         ttl: TTL,
         // RFC 6864 section 4.1: the field means nothing in a packet that cannot be fragmented.
         ident: 0,

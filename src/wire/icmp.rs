@@ -273,7 +273,7 @@ fn packet(
     let [high, low] = checksum(source, destination, &[&unsummed, data]).to_be_bytes();
     let protocol = if source.is_ipv6() { ICMP_V6 } else { ICMP };
     let fields = IpFields {
-        ecn: 0,
+        traffic_class: 0,
         ttl: 64,
         ident: 0, // of no use in a packet that is not fragmented (RFC 6864 section 4.1)
         dont_fragment: true,

@@ -50,7 +50,7 @@ impl Packet {
             window: self.window,
             urgent: self.urgent,
             options: self.options,
-            ecn: 0,
+            traffic_class: 0,
             ttl: 64,
             ident: 0,
             dont_fragment: true,

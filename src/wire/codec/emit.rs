@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
-use etherparse::{IpEcn, IpNumber, Ipv4Header, Ipv6Header, TcpHeader as Fields};
+use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6Header, TcpHeader as Fields};
 
 use super::options;
 use crate::wire::checksum::Sum;
@@ -34,8 +34,9 @@ pub struct TcpHeader {
     pub urgent: u16,
     /// The options; SACK blocks that do not fit are left out.
     pub options: Options,
-    /// The ECN field of the IP header (RFC 3168 section 5); its two low bits count.
-    pub ecn: u8,
+    /// The traffic class of the IP header (in IPv4 once called the type of service): six bits of
+    /// DSCP (RFC 2474 section 3), two of ECN (RFC 3168 section 5).
+    pub traffic_class: u8,
     /// Time to live, or hop limit.
     pub ttl: u8,
     /// The identification of an IPv4 packet; IPv6 has none.
@@ -103,7 +104,7 @@ impl fmt::Debug for HeaderBuffer {
 
 /// What stands in an IP header beside addresses, protocol and length.
 pub(in crate::wire) struct IpFields {
-    pub(in crate::wire) ecn: u8,
+    pub(in crate::wire) traffic_class: u8,
     pub(in crate::wire) ttl: u8,
     pub(in crate::wire) ident: u16,
     pub(in crate::wire) dont_fragment: bool,
@@ -127,7 +128,7 @@ pub fn emit_tcp(
     let header_len = Fields::MIN_LEN + options::options_len(&header.options);
     let length = header_len + payload[0].len() + payload[1].len();
     let fields = IpFields {
-        ecn: header.ecn,
+        traffic_class: header.traffic_class,
         ttl: header.ttl,
         ident: header.ident,
         dont_fragment: header.dont_fragment,
@@ -165,12 +166,13 @@ pub(in crate::wire) fn emit_ip(
 ) {
     debug_assert!(length <= usize::from(u16::MAX), "no IP packet is this long");
     into.len = 0;
-    let ecn = fields.ecn & IpEcn::MAX_U8;
+    let class = fields.traffic_class;
     if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
         let total = Ipv4Header::MIN_LEN + length;
         debug_assert!(total <= usize::from(u16::MAX), "no IP packet is this long");
         let mut header = Ipv4Header {
-            ecn: IpEcn::try_new(ecn).unwrap_or_default(),
+            dscp: IpDscp::try_new(class >> 2).unwrap_or_default(),
+            ecn: IpEcn::try_new(class & IpEcn::MAX_U8).unwrap_or_default(),
             total_len: total as u16,
             identification: fields.ident,
             dont_fragment: fields.dont_fragment,
@@ -184,7 +186,7 @@ pub(in crate::wire) fn emit_ip(
         into.put(Ipv4Header::MIN_LEN, |mut room| header.write_raw(&mut room));
     } else {
         let header = Ipv6Header {
-            traffic_class: ecn,
+            traffic_class: class,
             payload_length: length as u16,
             next_header: IpNumber(protocol),
             hop_limit: fields.ttl,
@@ -201,7 +203,7 @@ pub(in crate::wire) fn emit_ip(
 #[inline]
 fn ipv4_checksum(header: &Ipv4Header) -> u16 {
     let words = [
-        0x4500 | u32::from(header.ecn.value()),
+        0x4500 | u32::from(header.dscp.value()) << 2 | u32::from(header.ecn.value()),
         u32::from(header.total_len),
         u32::from(header.identification),
         u32::from(header.dont_fragment) << 14,

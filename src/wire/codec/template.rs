@@ -54,8 +54,9 @@ pub struct Template {
 }
 
 impl Template {
-    /// The template of a connection that sends `timestamps`, or does not.
-    pub fn new(flow: Flow, ttl: u8, timestamps: bool) -> Self {
+    /// The template of a connection whose packets have this traffic class and time to live, and
+    /// that sends `timestamps`, or does not.
+    pub fn new(flow: Flow, traffic_class: u8, ttl: u8, timestamps: bool) -> Self {
         let options =
             Options { timestamps: timestamps.then(Timestamps::default), ..Options::default() };
         let header = TcpHeader {
@@ -66,7 +67,7 @@ impl Template {
             window: 0,
             urgent: 0,
             options,
-            ecn: 0,
+            traffic_class,
             ttl,
             ident: 0,
             dont_fragment: true,

@@ -71,7 +71,7 @@ fn syn_header() -> TcpHeader {
             timestamps: Some(Timestamps { value: 0x0102_0304, echo: 0 }),
             sack: SackBlocks::EMPTY,
         },
-        ecn: 2,
+        traffic_class: 2,
         ttl: 64,
         ident: 0x1234,
         dont_fragment: true,
@@ -91,7 +91,7 @@ fn data_header() -> TcpHeader {
             timestamps: Some(Timestamps { value: 7, echo: 8 }),
             ..Options::default()
         },
-        ecn: 1,
+        traffic_class: 1,
         ttl: 64,
         ident: 0,
         dont_fragment: true,
@@ -119,7 +119,7 @@ fn expected<'f>(header: &TcpHeader, payload: &'f [u8]) -> Packet<'f> {
             payload,
             segment_size: None,
         },
-        ecn: header.ecn,
+        ecn: header.traffic_class & 3,
     }
 }
 
@@ -144,6 +144,8 @@ proptest! {
     #[test]
     fn a_template_agrees_with_the_general_way(
         v6: bool,
+        traffic_class: u8,
+        ttl: u8,
         seq: u32,
         ack: u32,
         flags: u8,
@@ -163,13 +165,13 @@ proptest! {
             window,
             urgent: 0,
             options: Options { timestamps, ..Options::default() },
-            ecn: 0,
-            ttl: 64,
+            traffic_class,
+            ttl,
             ident: 0,
             dont_fragment: true,
         };
         let (expected, _) = emitted(&header, [&first, &second], false);
-        let template = Template::new(flow, 64, timestamps.is_some());
+        let template = Template::new(flow, traffic_class, ttl, timestamps.is_some());
         let variable = Variable { seq: SeqNum(seq), ack: SeqNum(ack), flags, window, timestamps };
         let mut buffer = HeaderBuffer::new();
         template.emit(&mut buffer, &variable, [&first, &second]);
@@ -281,7 +283,7 @@ fn udp_v6(length: u16, checksum: u16, data: &[u8]) -> Vec<u8> {
 /// An IP packet without options.
 fn ip_packet(source: &str, destination: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut buffer = HeaderBuffer::new();
-    let fields = IpFields { ecn: 0, ttl: 64, ident: 0, dont_fragment: true };
+    let fields = IpFields { traffic_class: 0, ttl: 64, ident: 0, dont_fragment: true };
     let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
     emit_ip(&mut buffer, source, destination, protocol, payload.len(), &fields);
     [buffer.as_slice(), payload].concat()
@@ -388,7 +390,7 @@ fn headers() -> impl Strategy<Value = TcpHeader> {
     let options = any::<u8>()
         .prop_map(Flags::from_bits_retain)
         .prop_flat_map(|flags| (Just(flags), segment_options(flags.contains(Flags::SYN))));
-    let ip = (0u8..4, any::<u8>(), any::<u16>(), any::<bool>());
+    let ip = (any::<u8>(), any::<u8>(), any::<u16>(), any::<bool>());
     let fields = any::<(u32, u32, u16, u16)>();
     (addresses(), any::<(u16, u16)>(), options, ip, fields)
         .prop_filter("a land attack", |(addresses, ports, ..)| {
@@ -405,7 +407,7 @@ fn headers() -> impl Strategy<Value = TcpHeader> {
             window: fields.2,
             urgent: fields.3,
             options,
-            ecn: ip.0,
+            traffic_class: ip.0,
             ttl: ip.1,
             ident: ip.2,
             dont_fragment: ip.3,
@@ -462,7 +464,7 @@ proptest! {
             let Ok(Packet::Tcp { flow, segment, .. }) = result else {
                 panic!("{result:?}");
             };
-            let same = Packet::Tcp { flow, segment, ecn: header.ecn };
+            let same = Packet::Tcp { flow, segment, ecn: header.traffic_class & 3 };
             prop_assert_eq!(same, expected(&header, &payload));
         }
     }

@@ -45,7 +45,7 @@ fn parse_plain(bytes: &[u8]) -> Result<Packet<'_>, DropReason> {
 /// A packet with this payload.
 fn ip_packet(source: &str, destination: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut buffer = HeaderBuffer::new();
-    let fields = IpFields { ecn: 0, ttl: 64, ident: 0, dont_fragment: true };
+    let fields = IpFields { traffic_class: 0, ttl: 64, ident: 0, dont_fragment: true };
     let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
     let length = payload.len();
     emit_ip(&mut buffer, source, destination, protocol, length, &fields);
@@ -69,7 +69,7 @@ fn segment(family: [&str; 3]) -> (TcpHeader, Vec<u8>) {
         window: 1,
         urgent: 0,
         options: Options::default(),
-        ecn: 0,
+        traffic_class: 0,
         ttl: 64,
         ident: 0,
         dont_fragment: true,
