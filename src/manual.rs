@@ -59,6 +59,7 @@
 //! | restart after idle | window back to 10 segments after a pause of one RTO | RFC 5681 section 4.1; ssthresh keeps what was learnt |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
 //! | TTL | 64 | |
+//! | Differentiated Services field | 0 | no service is asked for; ECN has its two bits to itself |
 //! | don't fragment | set | path MTU discovery (RFC 1191) |
 //!
 //! # Where the letter of RFC 9293 is left

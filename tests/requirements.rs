@@ -98,12 +98,24 @@ fn what_is_open_is_said() {
     assert_eq!(open.len(), rfc9293::OPEN, "the table has changed: say how many are open now");
 }
 
-/// SHLD-13 asks this of applications: those of this crate are `src/apps` and `src/cli`.
-#[test]
-fn no_program_of_ours_sends_urgent_text() {
+/// Asserts that no program of this crate, in `src/apps` and `src/cli`, names `call`.
+#[track_caller]
+fn no_program_of_ours_calls(call: &str) {
     let sources = tree::sources(&["src/apps", "src/cli"]);
     assert!(sources.len() > 10);
     for (path, text) in sources {
-        assert!(!text.contains("write_urgent"), "{}", path.display());
+        assert!(!text.contains(call), "{}", path.display());
     }
+}
+
+/// SHLD-13 asks this of applications.
+#[test]
+fn no_program_of_ours_sends_urgent_text() {
+    no_program_of_ours_calls("write_urgent");
+}
+
+/// SHLD-23 asks this of applications.
+#[test]
+fn no_program_of_ours_changes_the_diffserv_field_in_mid_connection() {
+    no_program_of_ours_calls("set_traffic_class");
 }

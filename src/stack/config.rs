@@ -98,6 +98,9 @@ pub(super) fn validate(settings: &Settings) -> Result<(), ConfigError> {
     if let Some(mss) = settings.max_segment.filter(|mss| !MAX_SEGMENT.contains(mss)) {
         return Err(ConfigError::MaxSegment(mss));
     }
+    if settings.ttl == 0 {
+        return Err(ConfigError::Ttl);
+    }
     let sane = |keep_alive| keep_alive == KeepAlive::clamped(keep_alive);
     if !settings.keep_alive.is_none_or(sane) {
         return Err(ConfigError::KeepAlive);
@@ -130,6 +133,8 @@ pub enum ConfigError {
     MaxSegment(u16),
     /// A time of the keep-alive is below a second, or there is no probe.
     KeepAlive,
+    /// A packet with a time to live of zero goes nowhere.
+    Ttl,
 }
 
 impl fmt::Display for ConfigError {
@@ -156,6 +161,7 @@ impl fmt::Display for ConfigError {
             Self::KeepAlive => {
                 f.write_str("keep-alive wants times of a second or more, and a probe")
             }
+            Self::Ttl => f.write_str("a time to live of 0 is out of range: use 1 to 255"),
         }
     }
 }

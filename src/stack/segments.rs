@@ -299,8 +299,8 @@ impl Stack {
         };
         let flow = *record.flow();
         let clock = timestamps::clock(self.now, self.keys.timestamp_offset(&flow));
-        let ack = record.ack(clock);
-        self.reply(flow, &ack);
+        let (ack, diffserv) = (record.ack(clock), record.diffserv());
+        self.reply_with(flow, &ack, diffserv);
     }
 
     pub(super) fn forget_time_wait(&mut self, id: TimeWaitId) {

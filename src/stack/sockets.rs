@@ -405,6 +405,8 @@ impl Stack {
         change(&mut settings);
         validate(&settings)?;
         slot.connection.set_settings(now, settings);
+        // What it says of the IP header may have changed.
+        slot.template = None;
         self.settle(id);
         Ok(())
     }
@@ -433,6 +435,18 @@ impl Stack {
     /// Sets what `close` does with data that is not yet acknowledged (SO_LINGER).
     pub fn set_linger(&mut self, id: ConnId, linger: Option<Duration>) {
         self.change(id, |settings| settings.linger = linger);
+    }
+
+    /// Sets the time to live, or hop limit, of what is sent from now on, in hops (IP_TTL,
+    /// IPV6_UNICAST_HOPS; RFC 9293 section 3.9.2, MUST-49). 0 counts as 1.
+    pub fn set_ttl(&mut self, id: ConnId, ttl: u8) {
+        self.change(id, |settings| settings.ttl = ttl.max(1));
+    }
+
+    /// Sets the Differentiated Services field of what is sent from now on (IP_TOS, IPV6_TCLASS;
+    /// RFC 9293 section 3.9.1.9, MUST-48 and SHLD-21). The two bits of ECN are not taken.
+    pub fn set_traffic_class(&mut self, id: ConnId, traffic_class: u8) {
+        self.change(id, |settings| settings.traffic_class = traffic_class);
     }
 
     /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).

@@ -29,9 +29,21 @@ pub(super) struct TimeWaitRecord {
     window: u16,
     limit: ChallengeLimit,
     expires: Instant,
-    has_timestamps: bool,
-    /// It was restarted, and has a second place in the queue of expiries.
-    restarted: bool,
+    /// The Differentiated Services field of the connection, which our ACKs keep, as Linux's do. Its
+    /// time to live is not kept: the stack's stands in for it.
+    diffserv: u8,
+    marks: Marks,
+}
+
+bitflags::bitflags! {
+    /// What is so or not so of a record, in one byte.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Marks: u8 {
+        /// Both sides send timestamps.
+        const TIMESTAMPS = 1;
+        /// It was restarted, and has a second place in the queue of expiries.
+        const RESTARTED = 2;
+    }
 }
 
 /// What a segment does to a record.
@@ -49,7 +61,9 @@ pub(super) enum TimeWaitVerdict {
 
 impl TimeWaitRecord {
     pub(super) fn new(remains: &Remains, expires: Instant) -> Self {
-        let Remains { flow, snd_nxt, rcv_nxt, recv_window, recv_scale, ts_recent } = *remains;
+        let Remains { flow, snd_nxt, rcv_nxt, recv_window, recv_scale, diffserv, ts_recent } =
+            *remains;
+        let marks = if ts_recent.is_some() { Marks::TIMESTAMPS } else { Marks::empty() };
         Self {
             flow,
             snd_nxt,
@@ -58,13 +72,25 @@ impl TimeWaitRecord {
             window: recv_scale.compress(recv_window),
             limit: ChallengeLimit::default(),
             expires,
-            has_timestamps: ts_recent.is_some(),
-            restarted: false,
+            diffserv,
+            marks,
         }
     }
 
     pub(super) fn flow(&self) -> &Flow {
         &self.flow
+    }
+
+    pub(super) fn diffserv(&self) -> u8 {
+        self.diffserv
+    }
+
+    fn has_timestamps(&self) -> bool {
+        self.marks.contains(Marks::TIMESTAMPS)
+    }
+
+    fn is_restarted(&self) -> bool {
+        self.marks.contains(Marks::RESTARTED)
     }
 
     /// The ACK that repeats where both sides stand; our timestamp clock reads `clock`.
@@ -76,7 +102,7 @@ impl TimeWaitRecord {
             flags: Flags::ACK,
             window: self.window,
             options: Options {
-                timestamps: self.has_timestamps.then_some(stamp),
+                timestamps: self.has_timestamps().then_some(stamp),
                 ..Options::default()
             },
             ..Outgoing::default()
@@ -89,7 +115,7 @@ impl TimeWaitRecord {
             // RFC 1337 section 3 (F1): an old duplicate must not end TIME-WAIT.
             return TimeWaitVerdict::Ignore;
         }
-        let ts = segment.options.timestamps.filter(|_| self.has_timestamps);
+        let ts = segment.options.timestamps.filter(|_| self.has_timestamps());
         let newer_timestamp = ts.is_some_and(|ts| timestamps::is_before(self.ts_recent, ts.value));
         let old_timestamp = ts.is_some_and(|ts| timestamps::is_before(ts.value, self.ts_recent));
         if segment.flags & (Flags::SYN | Flags::ACK) == Flags::SYN && !old_timestamp {
@@ -119,7 +145,9 @@ impl TimeWaitRecord {
     /// once, however often the peer repeats its FIN.
     pub(super) fn restart(&mut self, expires: Instant) -> bool {
         self.expires = expires;
-        !core::mem::replace(&mut self.restarted, true)
+        let first = !self.is_restarted();
+        self.marks |= Marks::RESTARTED;
+        first
     }
 }
 
@@ -144,7 +172,7 @@ impl ExpiryQueue {
         records: &SlotMap<TimeWaitId, TimeWaitRecord>,
     ) -> Option<Instant> {
         let record = records.get(*self.0.front()?);
-        let live = record.filter(|record| !record.restarted);
+        let live = record.filter(|record| !record.is_restarted());
         Some(live.map_or(Instant::ZERO, |record| record.expires))
     }
 
@@ -159,7 +187,8 @@ impl ExpiryQueue {
                 self.0.pop_front();
                 continue;
             };
-            let has_another_place = core::mem::take(&mut record.restarted);
+            let has_another_place = record.is_restarted();
+            record.marks -= Marks::RESTARTED;
             if !has_another_place && record.expires > now {
                 break;
             }

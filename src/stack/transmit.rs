@@ -8,9 +8,6 @@ use crate::time::Instant;
 use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Template, Variable};
 use crate::wire::{Checksum, Flags, Flow, Transmit};
 
-/// The time to live of what we send (RFC 9293 section 3.9.2, MUST-49); as Linux.
-const TTL: u8 = 64;
-
 impl Stack {
     /// The next packet to send. Poll until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
@@ -71,11 +68,18 @@ impl Stack {
         None
     }
 
-    /// Queues a segment that belongs to no connection, or to one that is over.
+    /// Queues a segment that belongs to no connection.
     pub(super) fn reply(&mut self, flow: Flow, outgoing: &Outgoing) {
+        self.reply_with(flow, outgoing, self.settings.diffserv());
+    }
+
+    /// Queues a segment that belongs to no connection, or to one that is over and whose
+    /// Differentiated Services field is known.
+    pub(super) fn reply_with(&mut self, flow: Flow, outgoing: &Outgoing, diffserv: u8) {
         log::debug!("{}", Line(&flow, outgoing));
         let mut header = HeaderBuffer::new();
-        codec::emit_tcp(&mut header, &tcp_header(flow, outgoing), [&[], &[]], false);
+        let fields = tcp_header(flow, outgoing, diffserv, self.settings.ttl);
+        codec::emit_tcp(&mut header, &fields, [&[], &[]], false);
         if self.replies.push(header.as_slice()) {
             self.counters.segments_out += 1;
             self.counters.resets_out += u64::from(outgoing.flags.contains(Flags::RST));
@@ -90,17 +94,21 @@ impl Slot {
     #[inline]
     fn emit(&mut self, outgoing: &Outgoing, header: &mut HeaderBuffer) -> [&[u8]; 2] {
         let payload = self.connection.text(outgoing.text);
-        let flow = self.connection.flow();
+        let (flow, settings) = (self.connection.flow(), self.connection.settings());
         log::debug!("{}", Line(flow, outgoing));
         if !outgoing.is_ordinary() {
-            codec::emit_tcp(header, &tcp_header(*flow, outgoing), payload, false);
+            let fields = tcp_header(*flow, outgoing, settings.diffserv(), settings.ttl);
+            codec::emit_tcp(header, &fields, payload, false);
             return payload;
         }
         let Outgoing { seq, ack, flags, window, ref options, .. } = *outgoing;
         let timestamps = options.timestamps;
         let template = match &mut self.template {
             Some(template) if template.has_timestamps() == timestamps.is_some() => template,
-            stale => stale.insert(Template::new(*flow, 0, TTL, timestamps.is_some())),
+            stale => stale.insert({
+                let (class, ttl) = (settings.diffserv(), settings.ttl);
+                Template::new(*flow, class, ttl, timestamps.is_some())
+            }),
         };
         template.emit(header, &Variable { seq, ack, flags, window, timestamps }, payload);
         payload
@@ -118,7 +126,7 @@ impl Counters {
     }
 }
 
-fn tcp_header(flow: Flow, outgoing: &Outgoing) -> TcpHeader {
+fn tcp_header(flow: Flow, outgoing: &Outgoing, diffserv: u8, ttl: u8) -> TcpHeader {
     TcpHeader {
         flow,
         seq: outgoing.seq,
@@ -127,8 +135,9 @@ fn tcp_header(flow: Flow, outgoing: &Outgoing) -> TcpHeader {
         window: outgoing.window,
         urgent: outgoing.urgent,
         options: outgoing.options,
-        traffic_class: 0,
-        ttl: TTL,
+        // RFC 9293 section 3.9.1.9 (SHLD-22): as it was given.
+        traffic_class: diffserv,
+        ttl,
         // RFC 6864 section 4.1: the field means nothing in a packet that cannot be fragmented.
         ident: 0,
         dont_fragment: true,

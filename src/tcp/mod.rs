@@ -350,6 +350,7 @@ impl Connection {
             rcv_nxt: self.rcv.nxt,
             recv_window: self.rcv.nxt.len_to(self.rcv.edge),
             recv_scale: self.negotiated.recv_scale,
+            diffserv: self.settings.diffserv(),
             ts_recent: self.timestamps.map(|state| state.recent()),
         }
     }
@@ -638,6 +639,8 @@ pub(crate) struct Remains {
     pub(crate) rcv_nxt: SeqNum,
     pub(crate) recv_window: u32,
     pub(crate) recv_scale: crate::wire::WindowScale,
+    /// The Differentiated Services field of what we sent.
+    pub(crate) diffserv: u8,
     /// TS.Recent.
     pub(crate) ts_recent: Option<u32>,
 }

@@ -4,6 +4,9 @@ use core::time::Duration;
 
 use super::congestion::Congestion;
 
+/// The bits of a traffic class that are not ECN's (RFC 3168 section 5).
+const DIFFSERV: u8 = 0b1111_1100;
+
 /// The settings of a connection.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -56,6 +59,12 @@ pub struct Settings {
     pub sack: bool,
     /// Offer window scaling (RFC 7323).
     pub window_scaling: bool,
+    /// The Differentiated Services field of what is sent (IPv4 type of service, IPv6 traffic class),
+    /// as IP_TOS and IPV6_TCLASS have it: DSCP in the upper six bits (RFC 2474 section 3). The lower
+    /// two belong to ECN (RFC 3168 section 5) and are not taken from here.
+    pub traffic_class: u8,
+    /// The time to live, or hop limit, of what is sent, in hops (RFC 9293 section 3.9.2); at least 1.
+    pub ttl: u8,
     /// The congestion controller.
     pub congestion: Congestion,
 }
@@ -83,8 +92,17 @@ impl Default for Settings {
             timestamps: true,
             sack: true,
             window_scaling: true,
+            traffic_class: 0,
+            ttl: 64,
             congestion: Congestion::default(),
         }
+    }
+}
+
+impl Settings {
+    /// The Differentiated Services field with zeros in the place of ECN.
+    pub(crate) fn diffserv(&self) -> u8 {
+        self.traffic_class & DIFFSERV
     }
 }
 

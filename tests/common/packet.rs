@@ -19,6 +19,10 @@ pub struct Packet {
     pub urgent: u16,
     pub options: Options,
     pub text: Vec<u8>,
+    /// The type of service or traffic class of its IP header.
+    pub traffic_class: u8,
+    /// Its time to live or hop limit.
+    pub ttl: u8,
 }
 
 impl Packet {
@@ -35,6 +39,8 @@ impl Packet {
                 urgent: segment.urgent,
                 options: segment.options,
                 text: segment.payload.to_vec(),
+                traffic_class: traffic_class(bytes),
+                ttl: if bytes[0] >> 4 == 4 { bytes[8] } else { bytes[7] },
             }),
             _ => None,
         }
@@ -50,8 +56,8 @@ impl Packet {
             window: self.window,
             urgent: self.urgent,
             options: self.options,
-            traffic_class: 0,
-            ttl: 64,
+            traffic_class: self.traffic_class,
+            ttl: self.ttl,
             ident: 0,
             dont_fragment: true,
         };
@@ -93,6 +99,11 @@ impl fmt::Display for Packet {
         };
         write!(f, "{} > {}: {segment}", self.from, self.to)
     }
+}
+
+/// Where RFC 791 section 3.1 and RFC 8200 section 3 have it.
+fn traffic_class(bytes: &[u8]) -> u8 {
+    if bytes[0] >> 4 == 4 { bytes[1] } else { bytes[0] << 4 | bytes[1] >> 4 }
 }
 
 /// The Internet checksum of `pieces` in a row, by the book: 16-bit words, end-around carry

@@ -251,6 +251,8 @@ impl Peer {
             urgent: noted.urgent.unwrap_or(0),
             options: self.options(&noted),
             text,
+            traffic_class: 0,
+            ttl: 64,
         }
     }
 

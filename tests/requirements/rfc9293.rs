@@ -4,7 +4,7 @@ use super::Requirement as R;
 use super::Standing::{Declined, Done, Open};
 
 /// How many are open.
-pub(crate) const OPEN: usize = 13;
+pub(crate) const OPEN: usize = 8;
 
 pub(crate) const TABLE: &[R] = &[
     R(
@@ -307,9 +307,20 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MUST-48",
         "the application can choose the Diffserv field",
-        Open("there is no way to set it yet; everything is sent with zero"),
+        Done(&[
+            "every_packet_of_a_stack_carries_the_fields_that_were_set",
+            "both_fields_can_be_changed_while_a_connection_lives",
+        ]),
     ),
-    R("MUST-49", "the TTL can be set", Open("it is 64, as a constant")),
+    R(
+        "MUST-49",
+        "the TTL can be set",
+        Done(&[
+            "every_packet_of_a_stack_carries_the_fields_that_were_set",
+            "both_fields_can_be_changed_while_a_connection_lives",
+            "a_time_to_live_of_zero_is_refused",
+        ]),
+    ),
     R(
         "MUST-50",
         "IP options are passed over",
@@ -522,17 +533,21 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "SHLD-21",
         "the Diffserv field can be changed while a connection lives",
-        Open("there is no way to set it yet (see MUST-48)"),
+        Done(&["both_fields_can_be_changed_while_a_connection_lives"]),
     ),
     R(
         "SHLD-22",
         "it is passed to IP unchanged",
-        Open("there is no way to set it yet (see MUST-48)"),
+        Done(&[
+            "every_packet_of_a_stack_carries_the_fields_that_were_set",
+            "a_template_agrees_with_the_general_way",
+            "a_connection_in_time_wait_keeps_its_traffic_class",
+        ]),
     ),
     R(
         "SHLD-23",
         "applications do not change it in mid-connection",
-        Open("there is no way to set it yet (see MUST-48)"),
+        Done(&["no_program_of_ours_changes_the_diffserv_field_in_mid_connection"]),
     ),
     R(
         "SHLD-24",
