@@ -50,6 +50,7 @@
 //! | 3042, 5681, 6582 | limited transmit, fast retransmit, NewReno | `tcp/recovery.rs` |
 //! | 5681, 6928 | congestion window | `tcp/congestion` |
 //! | 5927 | ICMP errors that count | `stack/control.rs`, `tcp/acknowledge.rs` |
+//! | 9293 3.8.3, 3.9.1.8, 5461 | soft errors, R1 | `tcp/soft_error.rs` |
 //! | 6056 | ephemeral ports | `stack/ports.rs` |
 //! | 6298 | retransmission timeout | `tcp/rto.rs` |
 //! | 6528 | initial sequence numbers | `stack/keys.rs` |

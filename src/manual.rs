@@ -40,7 +40,8 @@
 //! | most RTO | 120 s | RFC 6298 section 2.5 wants at least 60 s |
 //! | SYN retries | 7 | 1 + 2 + 4 + ... + 64 s and the largest RTO, 120 s: 247 s before a connect fails. RFC 9293 section 3.8.3 wants at least three minutes (MUST-23), which the 127 s of Linux's six are not. Linux since 6.5 also sends the first four a second apart; doubling from the start is what RFC 6298 section 5.5 says, and kinder to a server that is flooded |
 //! | SYN-ACK retries | 5 | 63 s |
-//! | retries | 15 | about 15 minutes at the least RTO: RFC 9293 section 3.8.3 wants at least 100 s (SHLD-11) |
+//! | R1 | 3 retransmissions | RFC 9293 section 3.8.3 (SHLD-10); the application is told, and the IP layer forgets the path's MTU |
+//! | retries, R2 | 15 | about 15 minutes at the least RTO: RFC 9293 section 3.8.3 wants at least 100 s (SHLD-11) |
 //! | an orphan's retries | 8 | nobody waits for it |
 //! | delayed ACK | 40 ms | RFC 9293 section 3.8.6.3 allows 500 ms (MUST-40); 40 ms is what Nagle's algorithm at the other end can bear |
 //! | quick ACKs | the first 16 segments | the peer is in slow start, and every ACK opens its window |
@@ -78,6 +79,10 @@
 //! - *A reset in CLOSING or LAST-ACK* is reported as an orderly end if all text had arrived.
 //! - *An orphan* whose peer keeps its window closed is reset after eight probes (RFC 6429 section 3):
 //!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
+//! - *Hard errors* (3.9.2.2, SHLD-26): an ICMP error never ends an established connection
+//!   (RFC 5927 section 5.2). It is reported, and when the peer then stays silent until R2 it is the
+//!   reason that the application is given, in place of a timeout. Anything that is heard of the peer
+//!   refutes it. Linux's `sk_err_soft` is the same.
 //! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
 //!   long, then the connection is reset; with zero it is reset at once.
 //!

@@ -87,7 +87,10 @@ impl App for Chargen {
             Event::Readable(id) => throw_away(stack, id),
             Event::Writable(id) => self.fill(stack, id),
             Event::PeerClosed(id) | Event::Closed(id, _) => self.close(stack, id),
-            Event::Incoming(_) | Event::Established(_) | Event::Urgent(_) => {}
+            Event::Incoming(_)
+            | Event::Established(_)
+            | Event::Urgent(_)
+            | Event::SoftError(..) => {}
         }
     }
 }

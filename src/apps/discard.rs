@@ -20,7 +20,11 @@ impl App for Discard {
                 stack.close(id);
             }
             Event::Closed(id, _) => stack.close(id),
-            Event::Incoming(_) | Event::Established(_) | Event::Writable(_) | Event::Urgent(_) => {}
+            Event::Incoming(_)
+            | Event::Established(_)
+            | Event::Writable(_)
+            | Event::Urgent(_)
+            | Event::SoftError(..) => {}
         }
     }
 }

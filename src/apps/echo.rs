@@ -93,7 +93,10 @@ impl App for Echo {
                 self.pump(stack, id);
             }
             Event::Closed(id, _) => self.close(stack, id),
-            Event::Incoming(_) | Event::Established(_) | Event::Urgent(_) => {}
+            Event::Incoming(_)
+            | Event::Established(_)
+            | Event::Urgent(_)
+            | Event::SoftError(..) => {}
         }
     }
 }

@@ -52,6 +52,11 @@ impl PathMtus {
         }
         self.0.insert(remote, (mtu, now + LIFETIME));
     }
+
+    /// Forgets what was learnt about the path to `remote`.
+    pub fn forget(&mut self, remote: IpAddr) {
+        self.0.remove(&remote);
+    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,11 @@ pub(super) fn on_event(stack: &mut Stack, event: Event) {
         Event::Readable(id) => discard(stack, id),
         Event::PeerClosed(id) => finish(stack, id),
         Event::Closed(id, _) => stack.close(id),
-        Event::Incoming(_) | Event::Established(_) | Event::Writable(_) | Event::Urgent(_) => {}
+        Event::Incoming(_)
+        | Event::Established(_)
+        | Event::Writable(_)
+        | Event::Urgent(_)
+        | Event::SoftError(..) => {}
     }
 }
 

@@ -304,6 +304,7 @@ impl<D: Device> Runtime<D> {
                 | Event::Writable(id)
                 | Event::PeerClosed(id)
                 | Event::Urgent(id)
+                | Event::SoftError(id, _)
                 | Event::Closed(id, _) => self.hand_over(id, event),
             }
         }

@@ -292,7 +292,7 @@ impl App for Client {
                     self.conclude(stack, id);
                 }
             }
-            Event::Incoming(_) | Event::Urgent(_) => {}
+            Event::Incoming(_) | Event::Urgent(_) | Event::SoftError(..) => {}
         }
     }
 

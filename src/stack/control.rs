@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Entry, Received, Stack};
 use crate::ip::path_mtu::PathMtus;
+use crate::tcp::SoftError;
 use crate::time::Instant;
 use crate::wire::Frame;
 use crate::wire::codec::{self, DropReason, Packet};
@@ -117,16 +118,21 @@ impl Stack {
             return;
         }
         match error.kind {
-            IcmpErrorKind::Unreachable(what) => connection.on_unreachable(what),
+            IcmpErrorKind::Unreachable(what) => {
+                connection.on_icmp_error(SoftError::Unreachable(what));
+            }
+            IcmpErrorKind::TimeExceeded => connection.on_icmp_error(SoftError::TimeExceeded),
+            IcmpErrorKind::ParameterProblem => {
+                connection.on_icmp_error(SoftError::ParameterProblem);
+            }
             IcmpErrorKind::PacketTooBig { mtu } => {
                 let remote = error.flow.remote();
                 let mtu = PathMtus::believed(remote, mtu as usize, connection.path_mtu());
                 connection.on_packet_too_big(mtu);
                 self.paths.learn(remote, mtu, self.now);
             }
-            // RFC 9293 section 3.9.2.2: a source quench is ignored (MUST-55), the others are soft
-            // errors that end nothing (MUST-56): retransmission goes on.
-            _ => {}
+            // RFC 9293 section 3.9.2.2 (MUST-55): discarded in silence.
+            IcmpErrorKind::SourceQuench => {}
         }
         self.settle(id);
     }

@@ -1,6 +1,6 @@
 //! What the stack tells an application.
 
-use crate::tcp::CloseReason;
+use crate::tcp::{CloseReason, SoftError};
 
 slotmap::new_key_type! {
     /// Names a connection. It stays valid until the application calls `close` or `abort`, also
@@ -28,6 +28,11 @@ pub enum Event {
     PeerClosed(ConnId),
     /// The peer has marked data as urgent (RFC 9293 section 3.8.5).
     Urgent(ConnId),
+    /// Something goes wrong that may pass (RFC 9293 section 3.9.1.8, MUST-47). Of the errors that
+    /// ICMP brings, one waits to be polled at a time, and beside it one
+    /// [`SoftError::Retransmitting`]; [`Stack::soft_error`](super::Stack::soft_error) tells the
+    /// last.
+    SoftError(ConnId, SoftError),
     /// The connection is over. What had arrived can still be read; `close` gives the id back.
     Closed(ConnId, CloseReason),
 }

@@ -45,7 +45,7 @@ pub use event::{ConnId, Event, ListenerId, Received};
 pub use sockets::{ConnectError, ListenError};
 
 use crate::ip::path_mtu::PathMtus;
-use crate::tcp::{CloseReason, Connection, Events, Link, Settings, State};
+use crate::tcp::{CloseReason, Connection, Events, Link, Settings, SoftError, State};
 pub use crate::tcp::{Info, Readiness};
 use crate::time::Instant;
 use crate::wire::codec::{HeaderBuffer, Template};
@@ -222,6 +222,8 @@ impl Stack {
                 Event::Writable(id) => (id, Events::WRITABLE),
                 Event::PeerClosed(id) => (id, Events::PEER_CLOSED),
                 Event::Urgent(id) => (id, Events::URGENT),
+                Event::SoftError(id, SoftError::Retransmitting) => (id, Events::RETRANSMITTING),
+                Event::SoftError(id, _) => (id, Events::ICMP_ERROR),
                 Event::Closed(id, _) => (id, Events::CLOSED),
             };
             if let Some(slot) = self.slabs.connections.get_mut(id)
@@ -293,6 +295,12 @@ impl Stack {
     /// Why a connection is over, once it is.
     pub fn close_reason(&self, id: ConnId) -> Option<CloseReason> {
         self.held(id)?.connection.close_reason()
+    }
+
+    /// What has gone wrong with a connection since its peer was last heard of, whether or not it
+    /// has been reported. Once the connection is over it stays.
+    pub fn soft_error(&self, id: ConnId) -> Option<SoftError> {
+        self.held(id)?.connection.soft_error()
     }
 
     /// What can be told of a connection (STATUS, RFC 9293 section 3.10.6).
@@ -397,6 +405,11 @@ impl Stack {
             // Nearly always.
             return Self::schedule(id, slot, &mut self.deadlines, &mut self.ready);
         }
+        if events.contains(Events::RETRANSMITTING) {
+            // RFC 9293 section 3.8.3 (b), RFC 1122 section 3.3.1.4: negative advice to the IP layer.
+            // It knows no gateways, but what it has learnt about the path may be wrong.
+            self.paths.forget(slot.connection.flow().remote());
+        }
         self.publish(id, events);
         let Some(slot) = self.slabs.connections.get_mut(id) else {
             return;
@@ -477,10 +490,13 @@ impl Stack {
         match slot.connection.close_reason() {
             Some(CloseReason::Finished) | None => {}
             Some(reason) => {
-                if reason == CloseReason::TimedOut {
+                let established = slot.connection.was_established();
+                // No ICMP error ends an established connection: it has only explained the silence.
+                let unreachable = matches!(reason, CloseReason::Unreachable(_));
+                if reason == CloseReason::TimedOut || (unreachable && established) {
                     self.counters.timeouts += 1;
                 }
-                if slot.connection.was_established() {
+                if established {
                     self.counters.established_resets += 1;
                 } else {
                     self.counters.attempt_fails += 1;
@@ -497,17 +513,21 @@ impl Stack {
         if slot.connection.is_orphan() {
             return;
         }
+        let events = slot.connection.wanted(events);
         let fresh = events - slot.events;
         slot.events |= events;
         if !slot.accepted {
             return;
         }
         let reason = slot.connection.close_reason();
+        let soft_error = slot.connection.soft_error().unwrap_or(SoftError::Retransmitting);
         let announce = [
             (Events::ESTABLISHED, Event::Established(id)),
             (Events::READABLE, Event::Readable(id)),
             (Events::URGENT, Event::Urgent(id)),
             (Events::WRITABLE, Event::Writable(id)),
+            (Events::ICMP_ERROR, Event::SoftError(id, soft_error)),
+            (Events::RETRANSMITTING, Event::SoftError(id, SoftError::Retransmitting)),
             (Events::PEER_CLOSED, Event::PeerClosed(id)),
             (Events::CLOSED, Event::Closed(id, reason.unwrap_or(CloseReason::Finished))),
         ];

@@ -449,6 +449,12 @@ impl Stack {
         self.change(id, |settings| settings.traffic_class = traffic_class);
     }
 
+    /// Turns reports of soft errors and of urgent data on or off (RFC 9293 section 3.9.1.8,
+    /// SHLD-20). What there is to know can be asked for all the same.
+    pub fn set_error_reports(&mut self, id: ConnId, on: bool) {
+        self.change(id, |settings| settings.error_reports = on);
+    }
+
     /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).
     pub fn set_user_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
         self.change(id, |settings| settings.user_timeout = timeout);

@@ -4,7 +4,7 @@
 
 use super::congestion::{AckSample, Loss};
 use super::recovery::Verdict;
-use super::{Connection, Timer, Unreachable};
+use super::{Connection, Timer};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum};
 
@@ -24,6 +24,8 @@ struct AckReport {
 impl Connection {
     /// Takes in the ACK and the window of an acceptable segment.
     pub(super) fn acknowledge(&mut self, now: Instant, segment: &Segment<'_>) {
+        // The peer answers: whatever an ICMP error has said is over, as in Linux.
+        self.icmp_error = None;
         let window = self.peer_window(segment);
         // The peer has been heard from: what waits for more has waited long enough (as Linux).
         self.holds_back = false;
@@ -223,15 +225,6 @@ impl Connection {
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);
             self.timers.set(Timer::Retransmit, now + self.rto.current());
-        }
-    }
-
-    /// An ICMP error about a segment in flight says that the peer cannot be reached. RFC 9293
-    /// section 3.9.2.2 (MUST-56): soft errors must not abort a connection; Linux and this stack
-    /// let any unreachable end one that is not established yet.
-    pub(crate) fn on_unreachable(&mut self, what: Unreachable) {
-        if !self.state.is_synchronized() {
-            self.end(super::CloseReason::Unreachable(what));
         }
     }
 

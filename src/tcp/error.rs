@@ -15,7 +15,8 @@ pub enum CloseReason {
     Refused,
     /// The peer stopped answering: retransmissions, keep-alives or the user timeout ran out.
     TimedOut,
-    /// The network says the peer cannot be reached.
+    /// The network says the peer cannot be reached, and a connect has failed by it or the peer has
+    /// stopped answering.
     Unreachable(Unreachable),
     /// The application aborted.
     Aborted,

@@ -25,7 +25,7 @@ impl Connection {
                 Timer::DelayedAck => self.ack.on_timeout(),
                 Timer::Persist => self.on_persist_timeout(now),
                 Timer::KeepAlive => self.on_keep_alive_timeout(now),
-                Timer::User => self.end(CloseReason::TimedOut),
+                Timer::User => self.end(self.silence()),
                 Timer::Orphan => self.on_orphan_timeout(),
             }
         }
@@ -46,10 +46,11 @@ impl Connection {
     fn on_retransmit_timeout(&mut self, now: Instant) {
         if self.retries >= self.allowed_retries() {
             // RFC 9293 section 3.8.3: R2 is reached.
-            self.end(CloseReason::TimedOut);
+            self.end(self.silence());
             return;
         }
         self.retries += 1;
+        self.check_r1();
         self.rto.back_off();
         if matches!(self.state, State::SynSent | State::SynReceived) {
             self.syn_owed = true;
@@ -85,7 +86,7 @@ impl Connection {
         if self.unanswered >= self.allowed_retries() {
             // The peer has not answered any of the probes. As long as it does, probing goes on
             // for ever (MUST-37).
-            self.end(CloseReason::TimedOut);
+            self.end(self.silence());
             return;
         }
         if self.orphan && self.persist_backoff >= ORPHAN_RETRIES {
@@ -126,7 +127,7 @@ impl Connection {
         // MUST-26: one unanswered probe says nothing.
         if self.unanswered >= keep_alive.count {
             self.reset_owed = true;
-            self.end(CloseReason::TimedOut);
+            self.end(self.silence());
             return;
         }
         self.unanswered += 1;

@@ -31,6 +31,7 @@ mod ring;
 mod rto;
 mod send_buffer;
 mod settings;
+mod soft_error;
 mod state;
 mod tail_loss;
 mod timers;
@@ -45,6 +46,7 @@ pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
 pub use info::{Info, Phase, Readiness};
 pub(crate) use output::Outgoing;
 pub use settings::{KeepAlive, Settings};
+pub use soft_error::SoftError;
 pub use state::State;
 
 use crate::time::{Duration, Instant};
@@ -67,13 +69,15 @@ use window_use::WindowUse;
 bitflags::bitflags! {
     /// What has happened since the application was last told.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-    pub(crate) struct Events: u8 {
+    pub(crate) struct Events: u16 {
         const ESTABLISHED = 1;
         const READABLE = 2;
         const WRITABLE = 4;
         const PEER_CLOSED = 8;
         const URGENT = 16;
         const CLOSED = 32;
+        const ICMP_ERROR = 64;
+        const RETRANSMITTING = 128;
     }
 }
 
@@ -207,6 +211,8 @@ pub(crate) struct Connection {
     ts_offset: u32,
     settings: Arc<Settings>,
     close_reason: Option<CloseReason>,
+    /// The last ICMP error about this connection, since the peer was last heard of.
+    icmp_error: Option<SoftError>,
     opened_at: Instant,
     /// When the last segment of the peer arrived.
     last_heard: Instant,
@@ -280,6 +286,7 @@ impl Connection {
             ts_offset,
             settings,
             close_reason: None,
+            icmp_error: None,
             opened_at: now,
             last_heard: now,
             last_sent: now,

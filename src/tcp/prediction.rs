@@ -49,6 +49,7 @@ impl Connection {
             self.on_new_ack(now, segment);
         }
         self.set_window(segment.seq, segment.ack, window);
+        self.icmp_error = None;
         self.last_heard = now;
         self.unanswered = 0;
         if len == 0 {

@@ -39,7 +39,11 @@ pub struct Settings {
     pub syn_retries: u8,
     /// SYN-ACKs sent again before a half-open entry is forgotten.
     pub syn_ack_retries: u8,
-    /// Retransmissions of the same data before the connection times out.
+    /// R1 of RFC 9293 section 3.8.3: retransmissions of the same segment, SYN or data, after which
+    /// the application is told that the peer does not answer; 0: never. Linux's `tcp_retries1`.
+    pub r1: u8,
+    /// R2 of RFC 9293 section 3.8.3: retransmissions of the same data before the connection times
+    /// out. Linux's `tcp_retries2`.
     pub retries: u8,
     /// Probe the end of a flight before the retransmission timer runs out (RFC 8985 section 7); with
     /// peers that understand SACK.
@@ -49,6 +53,8 @@ pub struct Settings {
     pub slow_start_after_idle: bool,
     /// The least number of full-sized segments in a burst; the last is marked with PSH.
     pub least_burst: u8,
+    /// Tell the application of soft errors and of urgent data (RFC 9293 section 3.9.1.8).
+    pub error_reports: bool,
     /// The longest an ACK may be delayed.
     pub delayed_ack: Duration,
     /// How long an orphan waits in FIN-WAIT-2 for the peer's FIN.
@@ -83,10 +89,12 @@ impl Default for Settings {
             max_segment: None,
             syn_retries: 7,
             syn_ack_retries: 5,
+            r1: 3,
             retries: 15,
             tail_loss_probe: true,
             slow_start_after_idle: true,
             least_burst: 2,
+            error_reports: true,
             delayed_ack: Duration::from_millis(40),
             fin_wait_2: Duration::from_secs(60),
             timestamps: true,

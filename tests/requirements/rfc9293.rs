@@ -4,7 +4,7 @@ use super::Requirement as R;
 use super::Standing::{Declined, Done, Open};
 
 /// How many are open.
-pub(crate) const OPEN: usize = 8;
+pub(crate) const OPEN: usize = 2;
 
 pub(crate) const TABLE: &[R] = &[
     R(
@@ -144,7 +144,11 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MUST-20",
         "excessive retransmissions: R1 and R2",
-        Open("R2 closes the connection; at R1 nothing is told to anybody yet (see SHLD-9)"),
+        Done(&[
+            "after_three_retransmissions_the_application_is_told",
+            "at_r1_the_ip_layer_forgets_what_it_knew_of_the_path",
+            "by_default_data_is_not_given_up_for_at_least_100_seconds",
+        ]),
     ),
     R(
         "MUST-21",
@@ -160,6 +164,7 @@ pub(crate) const TABLE: &[R] = &[
         Done(&[
             "syns_are_sent_again_and_then_the_connect_times_out",
             "a_lost_syn_ack_is_sent_again_and_in_the_end_the_entry_is_forgotten",
+            "a_syn_that_is_sent_again_and_again_is_reported_in_the_same_way",
         ]),
     ),
     R(
@@ -300,9 +305,12 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MUST-47",
         "soft errors are reported",
-        Open(
-            "an unreachable on an established connection is counted but not reported to the application",
-        ),
+        Done(&[
+            "the_application_is_told_of_icmp_errors_about_what_is_in_flight",
+            "the_same_goes_for_icmp_of_ipv6",
+            "after_three_retransmissions_the_application_is_told",
+            "a_mark_beyond_what_has_arrived_is_reported_before_the_text_comes",
+        ]),
     ),
     R(
         "MUST-48",
@@ -482,9 +490,13 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "SHLD-9",
         "the application is told at R1",
-        Open("nothing is told before the connection ends"),
+        Done(&["after_three_retransmissions_the_application_is_told", "r1_can_be_set"]),
     ),
-    R("SHLD-10", "R1 is at least three retransmissions", Open("there is no R1 yet (see SHLD-9)")),
+    R(
+        "SHLD-10",
+        "R1 is at least three retransmissions",
+        Done(&["after_three_retransmissions_the_application_is_told"]),
+    ),
     R(
         "SHLD-11",
         "R2 is at least 100 seconds",
@@ -529,7 +541,11 @@ pub(crate) const TABLE: &[R] = &[
         "every second full-sized segment is acknowledged",
         Done(&["every_second_full_sized_segment_is_acknowledged_at_once"]),
     ),
-    R("SHLD-20", "error reports can be turned off", Open("there are none yet (see MUST-47)")),
+    R(
+        "SHLD-20",
+        "error reports can be turned off",
+        Done(&["reports_can_be_turned_off_for_a_stack_and_for_a_connection"]),
+    ),
     R(
         "SHLD-21",
         "the Diffserv field can be changed while a connection lives",
@@ -557,7 +573,10 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "SHLD-25",
         "soft errors are made known",
-        Open("they are counted but not reported to the application (see MUST-47)"),
+        Done(&[
+            "the_application_is_told_of_icmp_errors_about_what_is_in_flight",
+            "while_a_connect_is_under_way_soft_errors_are_reported_too",
+        ]),
     ),
     R(
         "SHLD-26",

@@ -307,7 +307,10 @@ impl App for Http {
                 self.exchanges.remove(id);
                 stack.close(id);
             }
-            Event::Incoming(_) | Event::Established(_) | Event::Urgent(_) => {}
+            Event::Incoming(_)
+            | Event::Established(_)
+            | Event::Urgent(_)
+            | Event::SoftError(..) => {}
         }
     }
 }

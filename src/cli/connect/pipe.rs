@@ -226,7 +226,7 @@ impl App for Pipe {
             }
             Event::Readable(_) | Event::Writable(_) | Event::PeerClosed(_) => self.pump(stack),
             Event::Closed(id, reason) => self.on_closed(stack, id, reason),
-            Event::Incoming(_) | Event::Urgent(_) => {}
+            Event::Incoming(_) | Event::Urgent(_) | Event::SoftError(..) => {}
         }
     }
 

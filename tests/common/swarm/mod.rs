@@ -260,6 +260,7 @@ impl Swarm {
                 | Event::PeerClosed(id)
                 | Event::Writable(id)
                 | Event::Urgent(id)
+                | Event::SoftError(id, _)
                 | Event::Closed(id, _) => id,
             };
             let number = self.owners[&(side, id)];
@@ -274,7 +275,7 @@ impl Swarm {
                     assert_eq!(stack.close_reason(id), Some(reason));
                     end.is_over(reason, stack.readable(id), peer.said());
                 }
-                Event::Urgent(_) | Event::Incoming(_) => {}
+                Event::Urgent(_) | Event::SoftError(..) | Event::Incoming(_) => {}
             }
         }
     }
