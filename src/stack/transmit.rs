@@ -101,7 +101,7 @@ impl Slot {
             codec::emit_tcp(header, &fields, payload, false);
             return payload;
         }
-        let Outgoing { seq, ack, flags, window, ref options, .. } = *outgoing;
+        let Outgoing { seq, ack, flags, window, ref options, ecn, .. } = *outgoing;
         let timestamps = options.timestamps;
         let template = match &mut self.template {
             Some(template) if template.has_timestamps() == timestamps.is_some() => template,
@@ -110,7 +110,7 @@ impl Slot {
                 Template::new(*flow, class, ttl, timestamps.is_some())
             }),
         };
-        template.emit(header, &Variable { seq, ack, flags, window, timestamps }, payload);
+        template.emit(header, &Variable { seq, ack, flags, window, timestamps, ecn }, payload);
         payload
     }
 }
@@ -135,8 +135,8 @@ fn tcp_header(flow: Flow, outgoing: &Outgoing, diffserv: u8, ttl: u8) -> TcpHead
         window: outgoing.window,
         urgent: outgoing.urgent,
         options: outgoing.options,
-        // RFC 9293 section 3.9.1.9 (SHLD-22): as it was given.
-        traffic_class: diffserv,
+        // RFC 9293 section 3.9.1.9 (SHLD-22): the Diffserv field is as it was given.
+        traffic_class: diffserv | outgoing.ecn.bits(),
         ttl,
         // RFC 6864 section 4.1: the field means nothing in a packet that cannot be fragmented.
         ident: 0,

@@ -6,7 +6,7 @@ use core::fmt;
 use super::tail_loss::TailLoss;
 use super::{Connection, State, Timer};
 use crate::time::{Duration, Instant};
-use crate::wire::{Flags, Options, Segment, SeqNum, SeqRange};
+use crate::wire::{EcnField, Flags, Options, Segment, SeqNum, SeqRange};
 
 /// The SACK blocks that new text leaves room for: the rest is worth more to the peer as text.
 const SACK_BLOCKS_WITH_TEXT: u32 = 1;
@@ -27,6 +27,8 @@ pub(crate) struct Outgoing {
     pub(crate) window: u16,
     pub(crate) urgent: u16,
     pub(crate) options: Options,
+    /// The ECN field of its IP header.
+    pub(crate) ecn: EcnField,
     /// Its text.
     pub(crate) text: Text,
     /// Whether it has been sent before.
@@ -47,9 +49,18 @@ impl Outgoing {
 /// One line in tcpdump's order of fields.
 impl fmt::Display for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seq, ack, flags, window, urgent, options, text, .. } = *self;
-        let header =
-            Segment { seq, ack, flags, window, urgent, options, payload: &[], segment_size: None };
+        let Self { seq, ack, flags, window, urgent, options, ecn, text, .. } = *self;
+        let header = Segment {
+            seq,
+            ack,
+            flags,
+            window,
+            urgent,
+            options,
+            ecn,
+            payload: &[],
+            segment_size: None,
+        };
         header.fmt_with_len(f, text.1)
     }
 }
@@ -438,6 +449,7 @@ impl Connection {
             window,
             urgent,
             options,
+            ecn: EcnField::NotEct,
             text,
             retransmission: false,
         }

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use super::congestion::Congestion;
-
-/// The bits of a traffic class that are not ECN's (RFC 3168 section 5).
-const DIFFSERV: u8 = 0b1111_1100;
+use crate::wire::EcnField;
 
 /// The settings of a connection.
 #[derive(Clone, Debug)]
@@ -110,7 +108,7 @@ impl Default for Settings {
 impl Settings {
     /// The Differentiated Services field with zeros in the place of ECN.
     pub(crate) fn diffserv(&self) -> u8 {
-        self.traffic_class & DIFFSERV
+        self.traffic_class & !EcnField::MASK
     }
 }
 

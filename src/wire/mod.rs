@@ -14,5 +14,7 @@ mod seq;
 
 pub use flow::Flow;
 pub use frame::{Checksum, Frame, Transmit};
-pub use segment::{Flags, MAX_SACK_BLOCKS, Options, SackBlocks, Segment, Timestamps, WindowScale};
+pub use segment::{
+    EcnField, Flags, MAX_SACK_BLOCKS, Options, SackBlocks, Segment, Timestamps, WindowScale,
+};
 pub use seq::{SeqNum, SeqRange};

@@ -28,6 +28,44 @@ bitflags::bitflags! {
     }
 }
 
+/// The ECN field of an IP header: what a packet says of congestion, or lets routers say (RFC 3168
+/// section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum EcnField {
+    /// The transport does not understand ECN: routers that are congested drop.
+    #[default]
+    NotEct = 0b00,
+    /// ECN-capable transport, ECT(1).
+    Ect1 = 0b01,
+    /// ECN-capable transport, ECT(0).
+    Ect0 = 0b10,
+    /// Congestion experienced: a router has set this instead of dropping the packet.
+    Ce = 0b11,
+}
+
+impl EcnField {
+    /// Where it lies in a traffic class.
+    pub const MASK: u8 = 0b11;
+
+    /// The two low bits of a traffic class.
+    #[inline]
+    pub const fn from_bits(bits: u8) -> Self {
+        match bits & Self::MASK {
+            0b00 => Self::NotEct,
+            0b01 => Self::Ect1,
+            0b10 => Self::Ect0,
+            _ => Self::Ce,
+        }
+    }
+
+    /// The two bits, as they stand at the low end of a traffic class.
+    #[inline]
+    pub const fn bits(self) -> u8 {
+        self as u8
+    }
+}
+
 /// How many SACK blocks fit into 40 bytes of options when nothing else is there (RFC 2018
 /// section 3).
 pub const MAX_SACK_BLOCKS: usize = 4;
@@ -165,6 +203,8 @@ pub struct Segment<'f> {
     pub urgent: u16,
     /// The options.
     pub options: Options,
+    /// The ECN field of the IP header that it came with.
+    pub ecn: EcnField,
     /// The text.
     pub payload: &'f [u8],
     /// For a super-segment: payload bytes of each of its segments but the last.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use tunstack::wire::codec::{self, HeaderBuffer, TcpHeader};
-use tunstack::wire::{Flags, Flow, Frame, Options, Segment, SeqNum};
+use tunstack::wire::{EcnField, Flags, Flow, Frame, Options, Segment, SeqNum};
 
 /// A TCP packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,11 @@ impl Packet {
         bytes
     }
 
+    /// The ECN field of its IP header.
+    pub fn ecn(&self) -> EcnField {
+        EcnField::from_bits(self.traffic_class)
+    }
+
     /// Whether all of `flags` are set.
     pub fn has(&self, flags: Flags) -> bool {
         self.flags.contains(flags)
@@ -94,6 +99,7 @@ impl fmt::Display for Packet {
             window: self.window,
             urgent: self.urgent,
             options: self.options,
+            ecn: self.ecn(),
             payload: &self.text,
             segment_size: None,
         };

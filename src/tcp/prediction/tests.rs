@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tcp::{HalfOpen, HalfOpenVerdict, Link, Outgoing, Settings};
-use crate::wire::{Flow, Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale};
+use crate::wire::{EcnField, Flow, Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale};
 
 const MSS: u32 = 1_448;
 /// The peer's initial sequence number: its text wraps.
@@ -56,6 +56,7 @@ const EMPTY: Segment<'static> = Segment {
         timestamps: None,
         sack: SackBlocks::EMPTY,
     },
+    ecn: EcnField::NotEct,
     payload: &[],
     segment_size: None,
 };
@@ -146,6 +147,7 @@ fn segment<'f>(at: &Connection, step: &Arriving, clock: u32, text: &'f [u8]) -> 
         window: step.window,
         urgent: step.urgent,
         options,
+        ecn: EcnField::NotEct,
         payload: &text[..step.len],
         segment_size: None,
     }

@@ -37,8 +37,6 @@ pub enum Packet<'f> {
         flow: Flow,
         /// The segment.
         segment: Segment<'f>,
-        /// The ECN field of the IP header (RFC 3168 section 5), 0 to 3.
-        ecn: u8,
     },
     /// A UDP datagram.
     Udp {

@@ -5,7 +5,7 @@ use etherparse::{IpNumber, TcpHeaderSlice, UdpHeaderSlice};
 use super::ip::{self, IpPacket};
 use super::{DropReason, Packet, options};
 use crate::wire::icmp::{self, Message};
-use crate::wire::{Checksum, Flags, Flow, Frame, Options, Segment, SeqNum};
+use crate::wire::{Checksum, EcnField, Flags, Flow, Frame, Options, Segment, SeqNum};
 
 /// Where the flags stand in a TCP header (RFC 9293 section 3.1).
 const TCP_FLAGS_AT: usize = 13;
@@ -60,10 +60,10 @@ fn parse_tcp<'f>(
             window: header.window_size(),
             urgent: header.urgent_pointer(),
             options: Options { timestamps, ..Options::default() },
+            ecn: EcnField::from_bits(ip.ecn),
             payload,
             segment_size: frame.segment_size,
         },
-        ecn: ip.ecn,
     });
     if timestamps.is_none()
         && let Ok(Packet::Tcp { segment, .. }) = &mut packet

@@ -8,11 +8,12 @@ use etherparse::IpNumber;
 
 use super::emit::{self, HeaderBuffer, TcpHeader};
 use crate::wire::checksum::Sum;
-use crate::wire::{Flags, Flow, Options, SeqNum, Timestamps};
+use crate::wire::{EcnField, Flags, Flow, Options, SeqNum, Timestamps};
 
 /// The longest there is: IPv6, TCP and timestamps.
 const MOST: usize = 40 + 20 + 12;
 /// Where fields stand in the headers of IPv4 and IPv6 (RFC 791 section 3.1, RFC 8200 section 3).
+const TRAFFIC_CLASS_AT: usize = 1;
 const IPV4_TOTAL_LEN_AT: usize = 2;
 const IPV4_CHECKSUM_AT: usize = 10;
 const IPV6_PAYLOAD_LEN_AT: usize = 4;
@@ -38,6 +39,8 @@ pub struct Variable {
     pub window: u16,
     /// Timestamps; there are some if and only if the template was made for them.
     pub timestamps: Option<Timestamps>,
+    /// The ECN field.
+    pub ecn: EcnField,
 }
 
 /// Headers with holes for what varies.
@@ -54,8 +57,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// The template of a connection whose packets have this traffic class and time to live, and
-    /// that sends `timestamps`, or does not.
+    /// The template of a connection whose packets have this traffic class, but for the ECN field,
+    /// and time to live, and that sends `timestamps`, or does not.
     pub fn new(flow: Flow, traffic_class: u8, ttl: u8, timestamps: bool) -> Self {
         let options =
             Options { timestamps: timestamps.then(Timestamps::default), ..Options::default() };
@@ -67,7 +70,7 @@ impl Template {
             window: 0,
             urgent: 0,
             options,
-            traffic_class,
+            traffic_class: traffic_class & !EcnField::MASK,
             ttl,
             ident: 0,
             dont_fragment: true,
@@ -114,7 +117,8 @@ impl Template {
     /// [`emit_tcp`](super::emit_tcp) writes for the same values.
     #[inline]
     pub fn emit(&self, into: &mut HeaderBuffer, variable: &Variable, payload: [&[u8]; 2]) {
-        let Variable { seq, ack, flags, window, timestamps } = *variable;
+        let Variable { seq, ack, flags, window, timestamps, ecn } = *variable;
+        let ecn = ecn.bits();
         let (len, ip_len) = (usize::from(self.len), usize::from(self.ip_len));
         let tcp_len = len - ip_len + payload[0].len() + payload[1].len();
         let bytes = into.restart(len);
@@ -124,9 +128,13 @@ impl Template {
         if ip_len == 20 {
             let total = (ip_len + tcp_len) as u16;
             put(bytes, IPV4_TOTAL_LEN_AT, total.to_be_bytes());
-            let checksum = self.ip_sum.add_word(u32::from(total)).finish();
+            bytes[TRAFFIC_CLASS_AT] |= ecn;
+            let word = u32::from(ecn) << 16 | u32::from(total);
+            let checksum = self.ip_sum.add_word(word).finish();
             put(bytes, IPV4_CHECKSUM_AT, checksum.to_be_bytes());
         } else {
+            // The low half of the traffic class stands in the high half of the byte.
+            bytes[TRAFFIC_CLASS_AT] |= ecn << 4;
             put(bytes, IPV6_PAYLOAD_LEN_AT, (tcp_len as u16).to_be_bytes());
         }
 

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::{
-    Checksum, Flags, Frame, Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale,
+    Checksum, EcnField, Flags, Frame, Options, SackBlocks, SeqNum, SeqRange, Timestamps,
+    WindowScale,
 };
 
 /// A SYN from 192.0.2.1:40000 to 192.0.2.2:80 with Linux's options, ECT(0).
@@ -116,10 +117,10 @@ fn expected<'f>(header: &TcpHeader, payload: &'f [u8]) -> Packet<'f> {
             window: header.window,
             urgent: header.urgent,
             options: header.options,
+            ecn: EcnField::from_bits(header.traffic_class),
             payload,
             segment_size: None,
         },
-        ecn: header.traffic_class & 3,
     }
 }
 
@@ -172,7 +173,9 @@ proptest! {
         };
         let (expected, _) = emitted(&header, [&first, &second], false);
         let template = Template::new(flow, traffic_class, ttl, timestamps.is_some());
-        let variable = Variable { seq: SeqNum(seq), ack: SeqNum(ack), flags, window, timestamps };
+        let ecn = EcnField::from_bits(traffic_class);
+        let variable =
+            Variable { seq: SeqNum(seq), ack: SeqNum(ack), flags, window, timestamps, ecn };
         let mut buffer = HeaderBuffer::new();
         template.emit(&mut buffer, &variable, [&first, &second]);
         prop_assert_eq!([buffer.as_slice(), &first, &second].concat(), expected);
@@ -464,7 +467,8 @@ proptest! {
             let Ok(Packet::Tcp { flow, segment, .. }) = result else {
                 panic!("{result:?}");
             };
-            let same = Packet::Tcp { flow, segment, ecn: header.traffic_class & 3 };
+            let ecn = EcnField::from_bits(header.traffic_class);
+            let same = Packet::Tcp { flow, segment: Segment { ecn, ..segment } };
             prop_assert_eq!(same, expected(&header, &payload));
         }
     }
