@@ -23,6 +23,8 @@ struct Half {
     /// The same of the connection before this one between the same ports; its peer may still be
     /// where that one ended.
     older_end: Option<SeqNum>,
+    /// And the right edge of its receive window, which that peer may still go by.
+    older_edge: Option<SeqNum>,
     /// The number after the FIN.
     fin_end: Option<SeqNum>,
     acked: Option<SeqNum>,
@@ -73,6 +75,7 @@ impl Audit {
             offered: packet.options,
             sent_end: packet.seq + 1,
             older_end: None,
+            older_edge: None,
             fin_end: None,
             acked: None,
             right_edge: None,
@@ -81,7 +84,15 @@ impl Audit {
         // A SYN that follows anything else starts over, also with a fixed initial number.
         let has_begun = half.sent_end != half.iss + 1 || half.acked.is_some();
         if half.iss != packet.seq || has_begun {
-            *half = Half { older_end: Some(half.sent_end), ..fresh };
+            // It may also be the SYN of a moment ago, sent again: the older one is still the same.
+            let again = half.iss == packet.seq;
+            let older = |now: Option<SeqNum>, before: Option<SeqNum>| match (now, before) {
+                (Some(now), Some(before)) if again => Some(now.later(before)),
+                (now, before) => now.or(before.filter(|_| again)),
+            };
+            let older_end = older(Some(half.sent_end), half.older_end);
+            let older_edge = older(half.right_edge, half.older_edge);
+            *half = Half { older_end, older_edge, ..fresh };
         }
     }
 }
@@ -99,8 +110,10 @@ impl Half {
         // RFC 9293 3.8.6.1: beyond the window go only a probe of one byte, and a FIN.
         if let Some(edge) = other.and_then(|other| other.right_edge) {
             let text_end = packet.seq + packet.text.len() as u32;
+            let older = other.and_then(|other| other.older_edge);
+            let fits = |edge: SeqNum| text_end.is_at_or_before(edge + 1);
             assert!(
-                packet.text.is_empty() || text_end.is_at_or_before(edge + 1),
+                packet.text.is_empty() || fits(edge) || older.is_some_and(fits),
                 "text beyond the peer's window, which ends at {edge}: {packet}"
             );
         }
