@@ -47,6 +47,7 @@
 //! | 1337, 6191 | TIME-WAIT | `stack/time_wait.rs` |
 //! | 2018 | SACK blocks sent | `tcp/recv_buffer.rs` |
 //! | 2474 | Differentiated Services field | `tcp/settings.rs`, `stack/transmit.rs` |
+//! | 3168 | ECN | `tcp/ecn.rs` |
 //! | 3042, 5681, 6582 | limited transmit, fast retransmit, NewReno | `tcp/recovery.rs` |
 //! | 5681, 6928 | congestion window | `tcp/congestion` |
 //! | 5927 | ICMP errors that count | `stack/control.rs`, `tcp/acknowledge.rs` |

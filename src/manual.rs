@@ -25,6 +25,7 @@
 //! | ACK division (Savage 1999) | windows grow by bytes acknowledged, not by ACKs |
 //! | optimistic ACKs | an ACK of what was never sent is challenged |
 //! | floods of duplicate ACKs | they release no more new data than is outstanding |
+//! | echoes of congestion without end | the window is reduced once for each window of data, and a window of one segment is held to one in each RTO (RFC 3168 section 6.1.2) |
 //! | replies as a weapon | one bounded queue (256 packets, 128 KiB) for everything owed to strangers; ICMP errors are limited to 1,000 a second |
 //! | source routes, martians, land | dropped and counted, each by its own reason |
 //!
@@ -59,6 +60,7 @@
 //! | MSS floor | 48 | see above |
 //! | restart after idle | window back to 10 segments after a pause of one RTO | RFC 5681 section 4.1; ssthresh keeps what was learnt |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
+//! | ECN | agreed to when the peer asks, not asked for | `tcp_ecn` 2: some middleboxes still drop a SYN that asks (RFC 3168 section 6.1.1.1) |
 //! | TTL | 64 | |
 //! | Differentiated Services field | 0 | no service is asked for; ECN has its two bits to itself |
 //! | don't fragment | set | path MTU discovery (RFC 1191) |
@@ -83,6 +85,10 @@
 //!   (RFC 5927 section 5.2). It is reported, and when the peer then stays silent until R2 it is the
 //!   reason that the application is given, in place of a timeout. Anything that is heard of the peer
 //!   refutes it. Linux's `sk_err_soft` is the same.
+//! - *ECN* (RFC 3168): an echo of congestion counts as a loss does, and so halves FlightSize, as
+//!   RFC 5681 has it, and not the window; the milder reduction of RFC 8511 is not used. After a SYN
+//!   that had to be sent again, and so did not ask, our text is not marked even if the peer agrees
+//!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux.
 //! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
 //!   long, then the connection is reset; with zero it is reset at once.
 //!
@@ -91,5 +97,4 @@
 //! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
 //! are not supported. There are no UDP sockets. SACK blocks are sent but not used by the sender,
 //! which recovers by NewReno. The path MTU of a live connection shrinks but never grows again;
-//! new connections try the link's after ten minutes. ECN is not negotiated; a SYN that asks for it
-//! is answered without.
+//! new connections try the link's after ten minutes.

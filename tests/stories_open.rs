@@ -9,7 +9,7 @@ use common::states::in_state;
 use common::{ms, secs};
 use tunstack::Event;
 use tunstack::stack::{ConnectError, ListenError};
-use tunstack::tcp::{CloseReason, State};
+use tunstack::tcp::{CloseReason, Ecn, State};
 use tunstack::wire::{Flags, SeqNum};
 
 const ALL_OPTIONS: &str = "mss 1460,sackOK,TS val 77 ecr 0,nop,wscale 7";
@@ -200,9 +200,9 @@ fn text_on_a_syn_waits_until_the_connection_is_established() {
 
 #[test]
 fn a_syn_that_offers_ecn_is_not_refused() {
-    // RFC 3168 6.1.1.1: who does not want ECN leaves it out of the SYN-ACK.
+    // RFC 3168 6.1.1: who does not want ECN leaves it out of the SYN-ACK.
     with_each_isn(|isns| {
-        let mut peer = Peer::new(isns);
+        let mut peer = Peer::with(isns, |config| config.tcp.ecn = Ecn::Off);
         peer.listens();
         peer.sends("SEW 0:0(0) <mss 1460>");
         peer.hears("S. 0:0(0) ack 1");

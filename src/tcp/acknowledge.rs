@@ -26,12 +26,13 @@ impl Connection {
     pub(super) fn acknowledge(&mut self, now: Instant, segment: &Segment<'_>) {
         // The peer answers: whatever an ICMP error has said is over, as in Linux.
         self.icmp_error = None;
+        let echo = self.on_congestion_echo(now, segment);
         let window = self.peer_window(segment);
         // The peer has been heard from: what waits for more has waited long enough (as Linux).
         self.holds_back = false;
         let advances = segment.ack.is_after(self.snd.una);
         if advances {
-            self.on_new_ack(now, segment);
+            self.on_new_ack(now, segment, echo);
         } else {
             self.check_loss_probe(now, segment, false);
             if self.is_duplicate(segment, window) {
@@ -75,11 +76,16 @@ impl Connection {
         self.snd.wl2 = ack;
     }
 
-    /// Takes in an ACK of something new.
-    pub(super) fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>) {
+    /// Takes in an ACK of something new, which echoes congestion or does not.
+    pub(super) fn on_new_ack(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        echoes_congestion: bool,
+    ) {
         let report = self.move_una(now, segment);
         self.check_loss_probe(now, segment, true);
-        self.draw_conclusions(now, &report);
+        self.draw_conclusions(now, &report, echoes_congestion);
     }
 
     /// Whether the ACK says that a loss probe has repaired a loss, to which the congestion
@@ -91,6 +97,7 @@ impl Connection {
             let controller = self.congestion.get_mut();
             controller.on_loss(&Loss { now, flight_size });
             controller.on_recovered(flight_size);
+            self.on_window_reduced();
         }
     }
 
@@ -123,6 +130,7 @@ impl Connection {
         }
         self.snd.syn_acked = true;
         self.snd.una = ack;
+        self.forget_reduction();
         self.retries = 0;
         if self.snd.up.is_some_and(|up| up.is_at_or_before(ack)) {
             self.snd.up = None;
@@ -151,7 +159,7 @@ impl Connection {
     }
 
     /// Feeds the report to the timer, to recovery and to the congestion controller, in that order.
-    fn draw_conclusions(&mut self, now: Instant, report: &AckReport) {
+    fn draw_conclusions(&mut self, now: Instant, report: &AckReport, echoes_congestion: bool) {
         if let Some(rtt) = report.rtt {
             self.rto.on_sample(rtt);
             self.tail_loss.on_sample();
@@ -165,7 +173,8 @@ impl Connection {
             }
             Verdict::Normal | Verdict::EnterFastRecovery => {}
         }
-        if self.recovery.lets_window_grow() {
+        // RFC 3168 section 6.1.2: the window should not grow by an ACK that echoes congestion.
+        if self.recovery.lets_window_grow() && !echoes_congestion {
             let controller = self.congestion.get_mut();
             let slow_start = controller.cwnd() < controller.ssthresh();
             controller.on_ack(&AckSample {
@@ -221,6 +230,7 @@ impl Connection {
             // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
             let flight_size = self.flight.size().min(self.cwnd());
             self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+            self.on_window_reduced();
             self.flight.mark_first_lost();
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);

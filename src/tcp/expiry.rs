@@ -58,6 +58,7 @@ impl Connection {
             let loss = Loss { now, flight_size: self.flight.size() };
             let first = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
             self.congestion.get_mut().on_timeout(&loss, first);
+            self.on_window_reduced();
             self.flight.mark_all_lost();
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);

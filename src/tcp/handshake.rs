@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::ecn::{self, EcnState};
 use super::input::{Acceptance, Arrival, acceptance};
 use super::timestamps::{TimestampState, clock};
 use super::{ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State};
@@ -114,6 +115,8 @@ pub(crate) struct HalfOpen {
     /// It has been sent more than once, for whatever reason.
     resent: bool,
     limit: ChallengeLimit,
+    /// It agrees to ECN.
+    ecn: bool,
     /// Text that came with the SYN.
     early_text: Option<Box<[u8]>>,
 }
@@ -159,6 +162,7 @@ impl HalfOpen {
             retries: 0,
             resent: false,
             limit: ChallengeLimit::default(),
+            ecn: settings.ecn.agrees_to(syn),
             early_text: (!early.is_empty()).then(|| early.into()),
         }
     }
@@ -174,7 +178,7 @@ impl HalfOpen {
         Outgoing {
             seq: self.iss,
             ack: self.irs + 1,
-            flags: Flags::SYN | Flags::ACK,
+            flags: Flags::SYN | Flags::ACK | if self.ecn { Flags::ECE } else { Flags::empty() },
             window: settings_window(settings),
             options: self.agreed.syn_ack_options(
                 settings,
@@ -231,6 +235,10 @@ impl HalfOpen {
         settings: &Settings,
     ) -> HalfOpenVerdict {
         let verdict = self.judge(segment, settings);
+        if verdict == HalfOpenVerdict::Resend {
+            // RFC 3168 section 6.1.1.1: the peer has given up on ECN, and so do we.
+            self.ecn &= ecn::is_setup_syn(segment);
+        }
         // RFC 5961 section 7: as in the synchronized states.
         let limited = match verdict {
             HalfOpenVerdict::Acknowledge => segment.is_empty() || segment.has(Flags::SYN),
@@ -318,6 +326,7 @@ impl Connection {
             connection.flight.mark_first_retransmitted();
         }
         connection.on_peer_syn(now, irs, u32::from(window), ts_recent);
+        connection.ecn = half_open.ecn.then(|| EcnState::new(true));
         connection
     }
 
@@ -404,6 +413,7 @@ impl Connection {
         let ts_recent = segment.options.timestamps.map_or(0, |ts| ts.value);
         self.on_peer_syn(now, segment.seq, u32::from(segment.window), ts_recent);
         self.update_mss();
+        self.agree_to_ecn(segment);
         if acked {
             self.acknowledge(now, segment);
             self.become_established(now);

@@ -119,7 +119,7 @@ impl Connection {
 
     /// In a simultaneous open both sides answer a SYN with a SYN,ACK that repeats their own
     /// (RFC 9293 figure 7). It starts before RCV.NXT, yet its ACK must count.
-    fn without_crossed_syn<'f>(&self, segment: &Segment<'f>) -> Segment<'f> {
+    fn without_crossed_syn<'f>(&mut self, segment: &Segment<'f>) -> Segment<'f> {
         let crossed = segment.has(Flags::SYN | Flags::ACK)
             && !segment.has(Flags::RST)
             && segment.seq == self.rcv.irs
@@ -127,9 +127,11 @@ impl Connection {
         if !crossed {
             return *segment;
         }
-        // The window of a SYN is not scaled; from here on it would be.
+        self.confirm_ecn(segment);
+        // The window of a SYN is not scaled, and its ECE no echo; from here on they would be.
         let window = self.negotiated.send_scale.compress(u32::from(segment.window));
-        Segment { seq: segment.seq + 1, flags: segment.flags - Flags::SYN, window, ..*segment }
+        let flags = segment.flags - (Flags::SYN | Flags::ECE);
+        Segment { seq: segment.seq + 1, flags, window, ..*segment }
     }
 
     /// PAWS, ahead of the first step (RFC 7323 section 5.3, R1).
@@ -305,6 +307,7 @@ impl Connection {
             self.end(CloseReason::Aborted);
             return Arrival::STRAY;
         }
+        self.note_marks(segment, text.is_some());
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {
             let segments = segment.segments();

@@ -17,6 +17,7 @@ mod acknowledge;
 mod burst;
 mod challenge;
 pub mod congestion;
+mod ecn;
 mod error;
 mod expiry;
 mod flight;
@@ -41,6 +42,7 @@ mod window_use;
 use std::sync::Arc;
 
 pub(crate) use challenge::ChallengeLimit;
+pub use ecn::Ecn;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
 pub use info::{Info, Phase, Readiness};
@@ -54,6 +56,7 @@ use crate::wire::{Flow, SeqNum};
 use ack::AckDebt;
 use burst::Burst;
 use congestion::Active;
+use ecn::EcnState;
 use flight::Flight;
 use handshake::Negotiated;
 use output::Probe;
@@ -173,6 +176,8 @@ pub(crate) struct Connection {
     ack: AckDebt,
     timers: TimerTable,
     timestamps: Option<TimestampState>,
+    /// `None` where ECN was not agreed on.
+    ecn: Option<EcnState>,
     congestion: Active,
     recovery: Recovery,
     tail_loss: TailLoss,
@@ -262,6 +267,7 @@ impl Connection {
             ack: AckDebt::default(),
             timers: TimerTable::default(),
             timestamps: None,
+            ecn: None,
             congestion: Active::new(settings.congestion, mss - options_len),
             recovery: Recovery::new(iss),
             tail_loss: TailLoss::default(),

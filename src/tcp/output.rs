@@ -167,7 +167,7 @@ impl Connection {
         }
         let mut outgoing = Outgoing {
             seq: self.snd.iss,
-            flags: Flags::SYN,
+            flags: Flags::SYN | self.ecn_setup_flags(retransmission),
             window: super::handshake::first_window(&self.settings) as u16,
             options: self.syn_options(now),
             retransmission,
@@ -303,6 +303,13 @@ impl Connection {
             self.wait_for_window(now);
             return None;
         }
+        if len > 0
+            && !probing
+            && let Some(wait) = self.held_for(now)
+        {
+            self.timers.start(Timer::Persist, now + wait);
+            return None;
+        }
         if len > 0 && !probing && !self.congestion_allows(len) {
             self.note_window_use(true);
             return None;
@@ -422,6 +429,12 @@ impl Connection {
     /// right ACK, window, timestamps and SACK blocks.
     fn finish(&mut self, now: Instant, seq: SeqNum, mut flags: Flags, text: Text) -> Outgoing {
         flags |= Flags::ACK;
+        let mut ecn = EcnField::NotEct;
+        if let Some(state) = &mut self.ecn {
+            let is_new_text = text.1 > 0 && seq == self.snd.nxt;
+            let stamped = state.stamp(is_new_text);
+            (flags, ecn) = (flags | stamped.0, stamped.1);
+        }
         let mut options = Options::default();
         if let Some(state) = &mut self.timestamps {
             options.timestamps = Some(state.stamp(now, self.rcv.nxt));
@@ -449,7 +462,7 @@ impl Connection {
             window,
             urgent,
             options,
-            ecn: EcnField::NotEct,
+            ecn,
             text,
             retransmission: false,
         }

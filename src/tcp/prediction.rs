@@ -9,7 +9,7 @@
 use super::input::Arrival;
 use super::{Connection, State};
 use crate::time::Instant;
-use crate::wire::{Flags, Segment};
+use crate::wire::{EcnField, Flags, Segment};
 
 impl Connection {
     /// Takes in a segment that is as predicted; answers `None` to one that is not, and has done
@@ -25,6 +25,7 @@ impl Connection {
         let advances = segment.ack.is_after(self.snd.una);
         let as_predicted = self.state == State::Established
             && segment.flags - Flags::PSH == Flags::ACK
+            && segment.ecn != EcnField::Ce
             && segment.seq == self.rcv.nxt
             && len <= self.rcv.nxt.len_to(self.rcv.edge)
             // Without new text or a new ACK it may be a duplicate ACK, or a probe.
@@ -46,7 +47,7 @@ impl Connection {
         }
         self.holds_back = false;
         if advances {
-            self.on_new_ack(now, segment);
+            self.on_new_ack(now, segment, false);
         }
         self.set_window(segment.seq, segment.ack, window);
         self.icmp_error = None;

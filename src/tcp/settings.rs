@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::congestion::Congestion;
+use super::{Connection, Ecn};
 use crate::wire::EcnField;
 
 /// The settings of a connection.
@@ -63,6 +64,8 @@ pub struct Settings {
     pub sack: bool,
     /// Offer window scaling (RFC 7323).
     pub window_scaling: bool,
+    /// Explicit congestion notification (RFC 3168).
+    pub ecn: Ecn,
     /// The Differentiated Services field of what is sent (IPv4 type of service, IPv6 traffic class),
     /// as IP_TOS and IPV6_TCLASS have it: DSCP in the upper six bits (RFC 2474 section 3). The lower
     /// two belong to ECN (RFC 3168 section 5) and are not taken from here.
@@ -98,6 +101,7 @@ impl Default for Settings {
             timestamps: true,
             sack: true,
             window_scaling: true,
+            ecn: Ecn::default(),
             traffic_class: 0,
             ttl: 64,
             congestion: Congestion::default(),

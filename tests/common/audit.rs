@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use tunstack::wire::{Flags, Options, SeqNum, WindowScale};
+use tunstack::wire::{EcnField, Flags, Options, SeqNum, WindowScale};
 
 use super::packet::Packet;
 
@@ -30,6 +30,9 @@ struct Half {
     acked: Option<SeqNum>,
     /// The right edge of the receive window, the furthest ever announced.
     right_edge: Option<SeqNum>,
+    /// Whether a SYN or SYN-ACK of this side was one that sets up ECN, and whether all were.
+    any_setup: bool,
+    all_setup: bool,
 }
 
 /// The auditor of all connections between two hosts.
@@ -53,6 +56,7 @@ impl Audit {
         let Some(half) = self.halves.get_mut(&(packet.from, packet.to)) else {
             panic!("a segment of a connection whose sender never sent a SYN: {packet}");
         };
+        half.check_ecn(packet, other.as_ref());
         half.check_sequence(packet, other.as_ref());
         if packet.has(Flags::SYN) {
             half.check_syn_window(packet);
@@ -79,6 +83,8 @@ impl Audit {
             fin_end: None,
             acked: None,
             right_edge: None,
+            any_setup: false,
+            all_setup: true,
         };
         let half = self.halves.entry((packet.from, packet.to)).or_insert(fresh);
         // A SYN that follows anything else starts over, also with a fixed initial number.
@@ -94,10 +100,30 @@ impl Audit {
             let older_edge = older(half.right_edge, half.older_edge);
             *half = Half { older_end, older_edge, ..fresh };
         }
+        let setup = if packet.has(Flags::ACK) { Flags::ECE } else { Flags::ECE | Flags::CWR };
+        let is_setup = packet.flags & (Flags::ECE | Flags::CWR) == setup;
+        half.any_setup |= is_setup;
+        half.all_setup &= is_setup;
     }
 }
 
 impl Half {
+    /// RFC 3168 6.1.1 to 6.1.6: ECT and CWR belong on new text alone, and only once both sides have
+    /// set ECN up; ECE on what follows that.
+    fn check_ecn(&self, packet: &Packet, other: Option<&Self>) {
+        let agreed = self.any_setup && other.is_some_and(|other| other.any_setup);
+        let is_new = !packet.text.is_empty() && packet.seq.is_at_or_after(self.sent_end);
+        let marks = packet.ecn() != EcnField::NotEct;
+        assert!(matches!(packet.ecn(), EcnField::NotEct | EcnField::Ect0), "{packet}");
+        if packet.has(Flags::SYN) {
+            assert!(!marks, "a SYN with ECT: {packet}");
+            return;
+        }
+        let reduced = packet.has(Flags::CWR);
+        assert!(!(marks || reduced) || is_new && agreed && self.all_setup, "ECN: {packet}");
+        assert!(!packet.has(Flags::ECE) || agreed, "ECE without ECN: {packet}");
+    }
+
     fn check_sequence(&mut self, packet: &Packet, other: Option<&Self>) {
         // RFC 9293 3.10.4: nothing follows a FIN.
         if let Some(fin_end) = self.fin_end {

@@ -21,6 +21,8 @@ pub struct Faults {
     pub duplicate: u64,
     /// Chance that one bit of a packet is flipped.
     pub corrupt: u64,
+    /// Chance that a packet whose transport understands ECN is marked as having met congestion.
+    pub mark: u64,
     /// Chance that a packet is held back, so that later ones overtake it.
     pub reorder: u64,
     /// Bytes per second; `None` is as fast as one likes.
@@ -40,6 +42,7 @@ impl Default for Faults {
             loss: 0,
             duplicate: 0,
             corrupt: 0,
+            mark: 0,
             reorder: 0,
             rate: None,
             queue: 1 << 20,
@@ -61,12 +64,14 @@ pub struct Link {
     busy_until: Instant,
     /// Packets that did not arrive, or not as they were.
     pub lost: u64,
+    /// Packets that were marked instead.
+    pub marked: u64,
 }
 
 impl Link {
     /// A direction that throws its dice from `random`.
     pub fn new(faults: Faults, random: Random) -> Self {
-        Self { faults, random, drop_rule: None, busy_until: Instant::ZERO, lost: 0 }
+        Self { faults, random, drop_rule: None, busy_until: Instant::ZERO, lost: 0, marked: 0 }
     }
 
     /// Loses the packets for which `rule` answers true.
@@ -118,7 +123,7 @@ impl Link {
     }
 
     /// Takes a packet and answers when it arrives, and as what: not at all, once or twice.
-    pub fn carry(&mut self, now: Instant, bytes: Vec<u8>) -> Vec<(Instant, Vec<u8>)> {
+    pub fn carry(&mut self, now: Instant, mut bytes: Vec<u8>) -> Vec<(Instant, Vec<u8>)> {
         let Some(sent) = self.serialize(now, bytes.len() as u64) else {
             self.lost += 1;
             return Vec::new();
@@ -131,6 +136,9 @@ impl Link {
         if ruled_out || out || self.random.chance(self.faults.loss) {
             self.lost += 1;
             return Vec::new();
+        }
+        if self.faults.mark > 0 && self.random.chance(self.faults.mark) && raw::mark(&mut bytes) {
+            self.marked += 1;
         }
         let mut arrivals = Vec::new();
         if self.random.chance(self.faults.duplicate) {

@@ -1,20 +1,23 @@
 //! Segments as a line of text, in the notation that tcpdump and packetdrill share:
 //!
 //! ```text
-//! FLAGS SEQ:END(LENGTH) [ack N] [win N] [urg N] [<OPTIONS>]
+//! [ECN] FLAGS SEQ:END(LENGTH) [ack N] [win N] [urg N] [<OPTIONS>]
 //! S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>
 //! P. 1:101(100) ack 1 <nop,nop,sack 201:301 401:501>
+//! [ce] . 1:101(100) ack 1
 //! ```
 //!
-//! The flags are `S F R P . U E W`, or `-` for none; a dot is ACK. Sequence numbers count from
+//! In front may stand the ECN field of the IP header: `[noecn] [ect0] [ect1] [ce]`. The flags are `S F R P . U E W`, or `-` for none; a dot is ACK. Sequence numbers count from
 //! the initial sequence number of whoever sends them, acknowledgments and SACK blocks from the
 //! other side's, so a SYN is `0` and the first byte of text is `1`.
 
-use tunstack::wire::{Flags, WindowScale};
+use tunstack::wire::{EcnField, Flags, WindowScale};
 
 /// A parsed line.
 #[derive(Clone, Debug)]
 pub struct Noted {
+    /// `None` when the line says nothing of it: then an expectation does not look at it.
+    pub ecn: Option<EcnField>,
     pub flags: Flags,
     pub seq: u32,
     /// Bytes of text; SYN and FIN are not counted, as in tcpdump.
@@ -47,6 +50,10 @@ impl Noted {
 
     /// Reads a line, or answers `None` when it is not one.
     pub fn try_parse(line: &str) -> Option<Self> {
+        let (ecn, line) = match line.split_once("] ") {
+            Some((field, rest)) => (Some(ecn_field(field)?), rest),
+            None => (None, line),
+        };
         let (fields, options) = match line.split_once('<') {
             Some((fields, rest)) => {
                 let list = rest.trim_end().strip_suffix('>')?;
@@ -57,7 +64,8 @@ impl Noted {
         let mut words = fields.split_whitespace();
         let flags = flags(words.next()?)?;
         let (seq, len) = range_with_length(words.next()?)?;
-        let mut noted = Self { flags, seq, len, ack: None, window: None, urgent: None, options };
+        let mut noted =
+            Self { ecn, flags, seq, len, ack: None, window: None, urgent: None, options };
         while let Some(word) = words.next() {
             let value = words.next()?;
             match word {
@@ -96,6 +104,17 @@ impl NotedOptions {
         }
         Some(options)
     }
+}
+
+/// `[ce` and the like.
+fn ecn_field(word: &str) -> Option<EcnField> {
+    Some(match word {
+        "[noecn" => EcnField::NotEct,
+        "[ect0" => EcnField::Ect0,
+        "[ect1" => EcnField::Ect1,
+        "[ce" => EcnField::Ce,
+        _ => return None,
+    })
 }
 
 /// `S.` and the like.

@@ -103,7 +103,13 @@ impl fmt::Display for Packet {
             payload: &self.text,
             segment_size: None,
         };
-        write!(f, "{} > {}: {segment}", self.from, self.to)
+        let mark = match self.ecn() {
+            EcnField::NotEct => "",
+            EcnField::Ect0 => "[ect0] ",
+            EcnField::Ect1 => "[ect1] ",
+            EcnField::Ce => "[ce] ",
+        };
+        write!(f, "{mark}{} > {}: {segment}", self.from, self.to)
     }
 }
 

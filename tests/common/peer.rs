@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use tunstack::tcp::{CloseReason, ReadError, State};
 use tunstack::time::{Duration, Instant};
-use tunstack::wire::{Flags, Frame, Options, SackBlocks, SeqNum, SeqRange, Timestamps};
+use tunstack::wire::{EcnField, Flags, Frame, Options, SackBlocks, SeqNum, SeqRange, Timestamps};
 use tunstack::{Config, ConnId, Event, ListenerId, Stack};
 
 use super::notation::{Noted, NotedOptions};
@@ -251,7 +251,7 @@ impl Peer {
             urgent: noted.urgent.unwrap_or(0),
             options: self.options(&noted),
             text,
-            traffic_class: 0,
+            traffic_class: noted.ecn.map_or(0, EcnField::bits),
             ttl: 64,
         }
     }
@@ -379,6 +379,9 @@ impl Peer {
         let mut agrees = told == noted.flags
             && packet.seq == self.iss + noted.seq
             && packet.text.len() == noted.len as usize;
+        if let Some(ecn) = noted.ecn {
+            agrees &= packet.ecn() == ecn;
+        }
         if let Some(ack) = noted.ack {
             agrees &= packet.ack == self.irs + ack;
         }

@@ -40,6 +40,21 @@ pub fn fix_ipv4_checksum(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
+/// What a congested router does with a packet whose transport understands ECN (RFC 3168 section 5):
+/// sets CE. Answers whether it is such a packet.
+pub fn mark(packet: &mut [u8]) -> bool {
+    let is_ipv4 = packet[0] >> 4 == 4;
+    let shift = if is_ipv4 { 0 } else { 4 };
+    let is_capable = matches!(packet[1] >> shift & 3, 1 | 2);
+    if is_capable {
+        packet[1] |= 3 << shift;
+        if is_ipv4 {
+            fix_ipv4_checksum(packet);
+        }
+    }
+    is_capable
+}
+
 /// Makes the checksum of a TCP segment in an IPv4 packet right again after a change.
 pub fn fix_tcp_checksum(packet: &mut [u8]) {
     let start = usize::from(packet[0] & 0xf) * 4;

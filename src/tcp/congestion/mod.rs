@@ -57,6 +57,14 @@ pub trait Controller: Send + fmt::Debug {
     /// [`on_recovered`](Self::on_recovered) the window is what recovery sends by.
     fn on_loss(&mut self, loss: &Loss);
 
+    /// The peer says that a router has marked packets instead of dropping them (RFC 3168 section
+    /// 6.1.2), and the window has not been reduced for this window of data yet. Nothing is lost. The
+    /// default does what a loss would do.
+    fn on_congestion_echo(&mut self, loss: &Loss) {
+        self.on_loss(loss);
+        self.on_recovered(loss.flight_size);
+    }
+
     /// Fast recovery is over, with `flight_size` bytes still unacknowledged.
     fn on_recovered(&mut self, flight_size: u32);
 

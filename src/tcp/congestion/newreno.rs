@@ -66,6 +66,13 @@ impl Controller for NewReno {
         self.cwnd = self.ssthresh;
     }
 
+    fn on_congestion_echo(&mut self, loss: &Loss) {
+        // RFC 3168 section 6.1.2: "treated just as a congestion loss", but for the floor of two
+        // segments, which must not raise a window that a timeout has left below it.
+        self.reduce(loss.flight_size);
+        self.cwnd = self.cwnd.min(self.ssthresh);
+    }
+
     fn on_recovered(&mut self, flight_size: u32) {
         // RFC 6582 section 3.2, step 3, full acknowledgments, option 1: no burst on leaving.
         self.cwnd = self.ssthresh.min(flight_size.max(self.mss) + self.mss);
@@ -131,6 +138,16 @@ mod tests {
             cc.on_ack(&ack(MSS));
         }
         assert_eq!(cc.cwnd(), 11 * MSS);
+    }
+
+    #[test]
+    fn an_echo_of_congestion_halves_the_window_and_never_raises_it() {
+        let mut cc = NewReno::new(MSS);
+        cc.on_congestion_echo(&loss(10 * MSS));
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (5 * MSS, 5 * MSS));
+        cc.on_timeout(&loss(5 * MSS), true);
+        cc.on_congestion_echo(&loss(MSS));
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 2 * MSS));
     }
 
     #[test]

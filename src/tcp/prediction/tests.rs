@@ -16,7 +16,7 @@ const IRS: SeqNum = SeqNum(u32::MAX - 5_000);
 const LINK: Link = Link { mtu: 1_500, path_mtu: 1_500 };
 
 /// A connection of a passive open, just established.
-fn established(timestamps: bool) -> Connection {
+fn established(timestamps: bool, ecn: bool) -> Connection {
     let ours = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
     let flow = Flow::between((ours, 80), (peer, 5_000));
@@ -28,7 +28,8 @@ fn established(timestamps: bool) -> Connection {
         timestamps: timestamps.then_some(Timestamps { value: 100, echo: 0 }),
         ..Options::default()
     };
-    let syn = Segment { seq: IRS, flags: Flags::SYN, window: 64_000, options, ..EMPTY };
+    let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
+    let syn = Segment { seq: IRS, flags, window: 64_000, options, ..EMPTY };
     let iss = SeqNum(u32::MAX - 9_000);
     let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, 0, &settings);
     let options = Options { timestamps: options.timestamps, ..Options::default() };
@@ -84,6 +85,7 @@ struct Arriving {
     /// TSval, from the one before, if there is one.
     timestamp: Option<i32>,
     sack: bool,
+    ecn: EcnField,
 }
 
 /// Mostly what is predicted.
@@ -95,14 +97,17 @@ fn arriving() -> impl Strategy<Value = Arriving> {
         10 => Just(Flags::ACK | Flags::PSH),
         1 => Just(Flags::ACK | Flags::URG),
         1 => Just(Flags::ACK | Flags::FIN),
+        1 => Just(Flags::ACK | Flags::ECE),
+        1 => Just(Flags::ACK | Flags::CWR),
         1 => any::<u8>().prop_map(Flags::from_bits_retain),
     ];
     let window = prop_oneof![8 => Just(500), 2 => 0..5u16, 2 => any::<u16>()];
     let len = prop_oneof![4 => Just(MSS as usize), 3 => Just(0), 2 => 1..4_000usize];
     let timestamp =
         prop_oneof![10 => (0..5).prop_map(Some), 1 => (-50..0).prop_map(Some), 1 => Just(None)];
-    let fields = (seq, ack, flags, window, 0..3_000u16, len, timestamp, prop::bool::weighted(0.1));
-    fields.prop_map(|(seq, ack, flags, window, urgent, len, timestamp, sack)| Arriving {
+    let marks = (prop::bool::weighted(0.1), prop_oneof![3 => Just(2u8), 1 => 0..4u8]);
+    let fields = (seq, ack, flags, window, 0..3_000u16, len, timestamp, marks);
+    fields.prop_map(|(seq, ack, flags, window, urgent, len, timestamp, (sack, ecn))| Arriving {
         seq,
         ack,
         flags,
@@ -111,6 +116,7 @@ fn arriving() -> impl Strategy<Value = Arriving> {
         len,
         timestamp,
         sack,
+        ecn: EcnField::from_bits(ecn),
     })
 }
 
@@ -147,7 +153,7 @@ fn segment<'f>(at: &Connection, step: &Arriving, clock: u32, text: &'f [u8]) -> 
         window: step.window,
         urgent: step.urgent,
         options,
-        ecn: EcnField::NotEct,
+        ecn: step.ecn,
         payload: &text[..step.len],
         segment_size: None,
     }
@@ -167,11 +173,13 @@ proptest! {
     /// answers behind.
     #[test]
     fn the_short_way_ends_where_the_long_one_does(
-        timestamps: bool, hand_out: bool, steps in vec((step(), 0u64..60), 1..60),
+        timestamps: bool, ecn: bool, hand_out: bool, steps in vec((step(), 0u64..60), 1..60),
     ) {
         let text = vec![7; 4_000];
         let mut into = vec![0; 5_000];
-        let (mut short, mut long) = (established(timestamps), established(timestamps));
+        let mut short = established(timestamps, ecn);
+        let mut long = established(timestamps, ecn);
+        prop_assert_eq!(short.ecn.is_some(), ecn);
         let (mut now, mut clock) = (Instant::ZERO, 100u32);
         for (step, pause) in steps {
             now += core::time::Duration::from_millis(pause);
@@ -213,7 +221,7 @@ proptest! {
 #[test]
 fn the_next_text_and_new_acks_are_predicted_and_nothing_else() {
     let text = [7; 100];
-    let mut connection = established(true);
+    let mut connection = established(true, true);
     connection.write(&[9; 100]).unwrap();
     assert_eq!(sent(&mut connection, Instant::ZERO).len(), 1);
     let options =
@@ -230,6 +238,9 @@ fn the_next_text_and_new_acks_are_predicted_and_nothing_else() {
         Segment { flags: Flags::ACK | Flags::FIN, ..next },
         Segment { flags: Flags::ACK | Flags::URG, ..next },
         Segment { flags: Flags::PSH, ..next },
+        Segment { flags: Flags::ACK | Flags::ECE, ..next },
+        Segment { flags: Flags::ACK | Flags::CWR, ..next },
+        Segment { ecn: EcnField::Ce, ..next },
         Segment { window: 0, ..next },
         Segment { options: old, ..next },
         Segment { options: Options::default(), ..next },

@@ -1,7 +1,7 @@
 //! What a seed decides before a run starts: settings, faults, and how much is said.
 
 use tunstack::Config;
-use tunstack::tcp::KeepAlive;
+use tunstack::tcp::{Ecn, KeepAlive};
 use tunstack::time::{Duration, Instant};
 
 use super::super::link::Faults;
@@ -43,6 +43,7 @@ pub fn settings(random: &mut Random, host: u8, ipv6: bool) -> Config {
     if random.chance(200) {
         tcp.delayed_ack = ms(random.between(0, 200));
     }
+    tcp.ecn = random.pick(&[Ecn::Off, Ecn::Accept, Ecn::Request]);
     if random.chance(100) {
         tcp.keep_alive = Some(KeepAlive {
             idle: secs(random.between(1, 20)),
@@ -91,6 +92,9 @@ pub fn faults(random: &mut Random, ipv6: bool, start: Instant) -> Faults {
     if random.chance(300) {
         faults.rate = Some(random.between(50_000, 5_000_000));
         faults.queue = random.between(5_000, 200_000);
+    }
+    if random.chance(300) {
+        faults.mark = random.between(1, 300);
     }
     if random.chance(150) {
         let least = if ipv6 { 1_280 } else { 576 };

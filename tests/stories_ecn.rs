@@ -1,0 +1,497 @@
+//! Explicit congestion notification, RFC 3168 section 6.1.
+
+mod common;
+
+use common::link::Faults;
+use common::pair::{Plan, Side};
+use common::peer::{Isns, Peer, with_each_isn};
+use common::{ms, secs};
+use tunstack::Config;
+use tunstack::tcp::{Ecn, KeepAlive, State};
+use tunstack::wire::{EcnField, Flags};
+
+const PLAIN: Isns = Isns { stack: 1_000_000, peer: 2_000_000 };
+const MSS: u32 = 1_460;
+
+/// A connection that the peer has opened and that has agreed to ECN.
+fn agreed(isns: Isns) -> Peer {
+    agreed_with(isns, |_| {})
+}
+
+fn agreed_with(isns: Isns, change: impl FnOnce(&mut Config)) -> Peer {
+    let mut peer = Peer::with(isns, change);
+    peer.listens();
+    peer.sends("SEW 0:0(0) <mss 1460>");
+    peer.hears("[noecn] SE. 0:0(0) ack 1");
+    peer.sends(". 1:1(0) ack 1");
+    peer.accepts();
+    peer.events();
+    peer
+}
+
+/// A stack that has asked for ECN and waits for the answer.
+fn asking(isns: Isns) -> Peer {
+    let mut peer = Peer::with(isns, |config| config.tcp.ecn = Ecn::Request);
+    peer.connects();
+    peer.hears("[noecn] SEW 0:0(0)");
+    peer
+}
+
+fn cwnd(peer: &Peer) -> u32 {
+    peer.stack.info(peer.id).expect("it is there").cwnd
+}
+
+/// Whether new text of the connection, which has sent none yet, lets routers mark it.
+#[track_caller]
+fn marks_its_text(peer: &mut Peer) -> bool {
+    peer.ignores_the_rest();
+    peer.writes(10);
+    let packet = peer.next();
+    assert_eq!((packet.seq, packet.text.len()), (peer.iss + 1, 10));
+    packet.ecn() == EcnField::Ect0
+}
+
+/// Whether marks that the peer's first text carries are echoed.
+#[track_caller]
+fn answers_marks(peer: &mut Peer) -> bool {
+    peer.sends("[ce] . 1:11(10) ack 1");
+    peer.next().has(Flags::ECE)
+}
+
+// Setting up: section 6.1.1.
+
+#[test]
+fn a_peer_that_asks_for_ecn_gets_it() {
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        assert!(marks_its_text(&mut peer));
+        let mut peer = agreed(isns);
+        assert!(answers_marks(&mut peer));
+    });
+}
+
+#[test]
+fn what_is_no_ecn_setup_syn_gets_none() {
+    with_each_isn(|isns| {
+        let off: fn(&mut Config) = |config| config.tcp.ecn = Ecn::Off;
+        for (syn, change) in [
+            ("S 0:0(0) <mss 1460>", None),
+            ("SE 0:0(0) <mss 1460>", None),
+            ("SW 0:0(0) <mss 1460>", None),
+            // Section 6.1.1: "A host MUST NOT set ECT on SYN"; so a router does, on every packet.
+            ("[ect0] SEW 0:0(0) <mss 1460>", None),
+            ("[ce] SEW 0:0(0) <mss 1460>", None),
+            ("SEW 0:0(0) <mss 1460>", Some(off)),
+        ] {
+            let mut peer = Peer::with(isns, change.unwrap_or(|_| {}));
+            peer.listens();
+            peer.sends(syn);
+            peer.hears("[noecn] S. 0:0(0) ack 1");
+            peer.sends(". 1:1(0) ack 1");
+            peer.accepts();
+            assert!(!answers_marks(&mut peer), "{syn}");
+            assert!(!marks_its_text(&mut peer), "{syn}");
+        }
+    });
+}
+
+#[test]
+fn by_default_a_connect_does_not_ask_for_ecn() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        // Nor does it take it unasked: the peer reflects what it does not know.
+        peer.sends("SE. 0:0(0) ack 1 <mss 1460>");
+        assert!(!marks_its_text(&mut peer));
+        assert!(!answers_marks(&mut peer));
+    });
+}
+
+#[test]
+fn a_connect_that_asks_for_ecn_gets_it_from_a_peer_that_agrees() {
+    with_each_isn(|isns| {
+        for (answer, agrees) in [
+            ("SE. 0:0(0) ack 1 <mss 1460>", true),
+            ("S. 0:0(0) ack 1 <mss 1460>", false),
+            // Section 6.1.1.2: a mirror.
+            ("SEW. 0:0(0) ack 1 <mss 1460>", false),
+            ("SW. 0:0(0) ack 1 <mss 1460>", false),
+        ] {
+            let mut peer = asking(isns);
+            peer.sends(answer);
+            peer.hears("[noecn] . 1:1(0) ack 1");
+            assert_eq!(answers_marks(&mut peer), agrees, "{answer}");
+            assert_eq!(marks_its_text(&mut peer), agrees, "{answer}");
+            let before = 10 * MSS;
+            assert_eq!(cwnd(&peer), before, "the flag of a SYN-ACK is no echo: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_syn_that_is_sent_again_does_not_ask_for_ecn() {
+    // Section 6.1.1.1; and 6.1.1: who has sent such a SYN "MUST NOT set ECT on data packets", but
+    // the commitment to answer marks remains.
+    with_each_isn(|isns| {
+        let mut peer = asking(isns);
+        peer.hears_within(secs(1)..=secs(1), "[noecn] S 0:0(0)");
+        peer.sends("SE. 0:0(0) ack 1 <mss 1460>");
+        peer.hears(". 1:1(0) ack 1");
+        assert!(answers_marks(&mut peer));
+        assert!(!marks_its_text(&mut peer));
+    });
+}
+
+#[test]
+fn a_peer_that_asks_again_without_ecn_gets_none() {
+    // Section 6.1.1.1, the example: "Host B: Sends a non-ECN-setup SYN/ACK".
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.listens();
+        peer.sends("SEW 0:0(0) <mss 1460>");
+        peer.hears("SE. 0:0(0) ack 1");
+        peer.passes(ms(600));
+        peer.sends("SEW 0:0(0) <mss 1460>");
+        peer.hears("SE. 0:0(0) ack 1");
+        peer.passes(ms(600));
+        peer.sends("S 0:0(0) <mss 1460>");
+        peer.hears("S. 0:0(0) ack 1");
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        assert!(!answers_marks(&mut peer));
+        assert!(!marks_its_text(&mut peer));
+    });
+}
+
+#[test]
+fn syns_that_cross_agree_if_both_ask() {
+    with_each_isn(|isns| {
+        for (syn, syn_ack, answer, agrees) in [
+            ("SEW 0:0(0) <mss 1460>", "SE. 0:0(0) ack 1 <mss 1460>", "SE. 0:0(0) ack 1", true),
+            ("SEW 0:0(0) <mss 1460>", "S. 0:0(0) ack 1 <mss 1460>", "SE. 0:0(0) ack 1", false),
+            ("S 0:0(0) <mss 1460>", "S. 0:0(0) ack 1 <mss 1460>", "S. 0:0(0) ack 1", false),
+        ] {
+            let mut peer = asking(isns);
+            peer.sends(syn);
+            peer.hears(answer);
+            peer.sends(syn_ack);
+            peer.is_in(State::Established);
+            assert_eq!(cwnd(&peer), 10 * MSS, "the flag of a SYN-ACK is no echo");
+            assert_eq!(marks_its_text(&mut peer), agrees, "{syn}");
+        }
+        // One that has not asked does not agree to a SYN that crosses its own.
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.sends("SEW 0:0(0) <mss 1460>");
+        peer.hears("S. 0:0(0) ack 1");
+    });
+}
+
+#[test]
+fn over_ipv6_it_is_the_same() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::over_ipv6(isns, |_| {});
+        peer.listens();
+        peer.sends("SEW 0:0(0) <mss 1440>");
+        peer.hears("[noecn] SE. 0:0(0) ack 1");
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        peer.stack.set_traffic_class(peer.id, 46 << 2);
+        peer.writes(10);
+        assert_eq!(peer.hears("[ect0] . 1:11(10)").traffic_class, 46 << 2 | 2);
+        peer.sends("[ce] . 1:11(10) ack 11");
+        assert_eq!(peer.hears("[noecn] E. 11:11(0) ack 11").traffic_class, 46 << 2);
+    });
+}
+
+// Sending: sections 6.1.2 and 6.1.4 to 6.1.6.
+
+#[test]
+fn new_text_and_nothing_else_lets_routers_mark_it() {
+    with_each_isn(|isns| {
+        let mut peer = agreed_with(isns, |config| {
+            config.tcp.keep_alive =
+                Some(KeepAlive { idle: secs(60), interval: secs(60), count: 9 });
+        });
+        peer.writes(100);
+        peer.hears("[ect0] . 1:101(100) ack 1");
+        peer.hears_within(ms(200)..=secs(2), "[noecn] . 1:101(100) ack 1");
+        peer.sends(". 1:101(100) ack 101 win 0");
+        peer.hears("[noecn] . 101:101(0) ack 101");
+        peer.writes(100);
+        peer.hears_within(ms(200)..=secs(2), "[noecn] . 100:100(0) ack 101");
+        peer.sends(". 101:101(0) ack 101 win 65535");
+        // The window was reduced by the timeout above.
+        peer.hears("[ect0] W. 101:201(100) ack 101");
+        peer.sends(". 101:101(0) ack 201");
+        peer.hears_within(secs(50)..=secs(61), "[noecn] . 200:200(0) ack 101");
+        peer.sends(". 101:101(0) ack 201");
+        peer.shuts_down();
+        peer.hears("[noecn] F. 201:201(0) ack 101");
+        peer.aborts();
+        peer.hears("[noecn] R. 202:202(0) ack 101");
+    });
+}
+
+#[test]
+fn a_fin_with_text_counts_as_text() {
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.stack.write(peer.id, &[7; 10]).expect("there is room");
+        peer.stack.shutdown(peer.id);
+        let packet = peer.next();
+        assert!(packet.has(Flags::FIN) && packet.text.len() == 10);
+        assert_eq!(packet.ecn(), EcnField::Ect0);
+    });
+}
+
+/// Ten segments of text are on their way.
+fn with_ten_segments(isns: Isns) -> Peer {
+    let mut peer = agreed(isns);
+    peer.writes(40 * MSS as usize);
+    assert_eq!(peer.ignores_the_rest(), 10);
+    assert_eq!(cwnd(&peer), 10 * MSS);
+    peer
+}
+
+#[test]
+fn an_echo_of_congestion_halves_the_window_once_and_is_answered_once() {
+    with_each_isn(|isns| {
+        let mut peer = with_ten_segments(isns);
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!(cwnd(&peer), 5 * MSS);
+        peer.hears_nothing();
+        // The same window of data: nothing new, and nothing to grow by either.
+        for ack in [2_921, 4_381, 5_841] {
+            peer.sends(&format!("E. 1:1(0) ack {ack}"));
+            assert_eq!(cwnd(&peer), 5 * MSS);
+            peer.hears_nothing();
+        }
+        peer.sends("E. 1:1(0) ack 8761");
+        peer.hears("[ect0] W. 14601:16061(1460) ack 1");
+        peer.sends("E. 1:1(0) ack 10221");
+        peer.hears("[ect0] . 16061:17521(1460) ack 1");
+        assert_eq!(cwnd(&peer), 5 * MSS, "one reduction for a window of data");
+        // The receiver has seen CWR.
+        peer.sends(". 1:1(0) ack 16061");
+        assert!(cwnd(&peer) >= 5 * MSS);
+        peer.ignores_the_rest();
+        // And then there is congestion again.
+        let before = cwnd(&peer);
+        peer.sends("E. 1:1(0) ack 17521");
+        assert!(cwnd(&peer) < before);
+        let mut sent = peer.all();
+        peer.sends(". 1:1(0) ack 21901");
+        sent.extend(peer.all());
+        let reduced = sent.iter().filter(|packet| packet.has(Flags::CWR)).count();
+        assert!(sent.len() > 1 && reduced == 1 && sent[0].has(Flags::CWR), "{reduced}");
+    });
+}
+
+#[test]
+fn without_echoes_the_window_grows() {
+    // The counterpart: without ECE these ACKs double it.
+    with_each_isn(|isns| {
+        let mut peer = with_ten_segments(isns);
+        for n in 1..=10 {
+            peer.sends(&format!(". 1:1(0) ack {}", n * MSS + 1));
+        }
+        assert_eq!(cwnd(&peer), 20 * MSS);
+    });
+}
+
+#[test]
+fn an_echo_on_an_old_ack_or_without_ecn_changes_nothing() {
+    with_each_isn(|isns| {
+        let mut peer = with_ten_segments(isns);
+        peer.sends(". 1:1(0) ack 2921");
+        let before = cwnd(&peer);
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!(cwnd(&peer), before);
+
+        let mut peer = Peer::established(isns, "mss 1460");
+        peer.writes(40 * MSS as usize);
+        peer.ignores_the_rest();
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!(cwnd(&peer), 11 * MSS, "it is an ACK like any other");
+        assert!(peer.all().iter().all(|packet| !packet.has(Flags::CWR)));
+    });
+}
+
+#[test]
+fn after_a_loss_the_next_new_text_says_that_the_window_was_reduced() {
+    // "for any reason (because of a retransmit timeout, a Fast Retransmit, or in response to an ECN
+    // Notification)"; the flag is not set on what is sent again.
+    with_each_isn(|isns| {
+        let mut peer = with_ten_segments(isns);
+        for _ in 0..3 {
+            peer.sends(". 1:1(0) ack 1");
+        }
+        let sent = peer.all();
+        let (again, new): (Vec<_>, Vec<_>) =
+            sent.iter().partition(|packet| packet.seq == peer.iss + 1);
+        assert_eq!(again.len(), 1);
+        assert_eq!((again[0].ecn(), again[0].has(Flags::CWR)), (EcnField::NotEct, false));
+        assert_eq!(new.len(), 2, "of limited transmit, from before the reduction");
+        assert!(new.iter().all(|packet| !packet.has(Flags::CWR)));
+        // An echo of a mark from before is no second reason.
+        let before = cwnd(&peer);
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!(cwnd(&peer), before);
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 17521");
+        let next = peer.next();
+        assert!(next.has(Flags::CWR) && next.ecn() == EcnField::Ect0);
+
+        let mut peer = with_ten_segments(isns);
+        peer.hears_within(ms(200)..=secs(2), "[noecn] . 1:1461(1460) ack 1");
+        peer.sends(". 1:1(0) ack 14601");
+        peer.hears("[ect0] W. 14601:16061(1460) ack 1");
+        peer.hears("[ect0] . 16061:17521(1460) ack 1");
+    });
+}
+
+#[test]
+fn a_window_of_one_segment_slows_down_by_the_retransmission_timer() {
+    // Section 6.1.2: "The sending TCP will then be able to send a new packet only when the
+    // retransmit timer expires."
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.writes(40 * MSS as usize);
+        peer.ignores_the_rest();
+        // A timeout leaves one segment. The peer echoes a mark from before all the way.
+        peer.hears_within(ms(200)..=secs(2), "[noecn] . 1:1461(1460) ack 1");
+        peer.sends("E. 1:1(0) ack 14601");
+        assert_eq!(cwnd(&peer), MSS);
+        peer.hears("[ect0] W. 14601:16061(1460) ack 1");
+        peer.sends("E. 1:1(0) ack 16061");
+        peer.hears_within(ms(200)..=secs(3), "[ect0] W. 16061:17521(1460) ack 1");
+        assert_eq!(cwnd(&peer), MSS);
+        peer.sends(". 1:1(0) ack 17521");
+        assert!(cwnd(&peer) > MSS);
+        peer.hears("[ect0] . 17521:18981(1460) ack 1");
+    });
+}
+
+// Receiving: sections 6.1.3, 6.1.5 and 6.1.6.
+
+#[test]
+fn a_mark_is_echoed_until_the_sender_has_reduced_its_window() {
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.sends("[ect0] . 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.sends("[ce] . 101:201(100) ack 1");
+        peer.hears("E. 1:1(0) ack 201");
+        peer.sends("[ect0] . 201:301(100) ack 1");
+        peer.hears("E. 1:1(0) ack 301");
+        peer.writes(10);
+        peer.hears("E. 1:11(10) ack 301");
+        // Its window is reduced.
+        peer.sends("[ect0] W. 301:401(100) ack 11");
+        peer.hears(". 11:11(0) ack 401");
+        peer.sends("[ce] W. 401:501(100) ack 11");
+        peer.hears("E. 11:11(0) ack 501");
+        peer.sends("[ect0] W. 501:601(100) ack 11");
+        peer.hears(". 11:11(0) ack 601");
+    });
+}
+
+#[test]
+fn a_mark_on_text_beyond_a_hole_is_echoed() {
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.sends("[ce] . 101:201(100) ack 1");
+        peer.hears("E. 1:1(0) ack 1");
+        peer.sends(". 1:101(100) ack 1");
+        peer.hears("E. 1:1(0) ack 201");
+    });
+}
+
+#[test]
+fn a_mark_on_what_is_not_in_the_window_is_ignored() {
+    // Section 6.1.5: "the TCP data receiver SHOULD ignore the CE codepoint on out-of-window
+    // packets"; section 6.1.4: a bare ACK is not marked by anybody in good faith.
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.sends(". 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.sends("[ce] . 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.sends("[ce] . 70001:70101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.sends("[ce] . 101:101(0) ack 1");
+        peer.sends(". 101:201(100) ack 1");
+        peer.hears(". 1:1(0) ack 201");
+    });
+}
+
+#[test]
+fn a_mark_on_the_probe_of_a_closed_window_is_echoed() {
+    // Section 6.1.6.
+    with_each_isn(|isns| {
+        let mut peer = agreed_with(isns, |config| config.tcp.max_recv_buffer = 2_048);
+        peer.sends(". 1:1461(1460) ack 1");
+        peer.sends(". 1461:2049(588) ack 1");
+        peer.ignores_the_rest();
+        peer.sends("[ce] . 2049:2050(1) ack 1");
+        peer.hears("E. 1:1(0) ack 2049 win 0");
+    });
+}
+
+#[test]
+fn the_ack_of_a_mark_is_not_delayed() {
+    // The sender should slow down now, and one that has just done so may have no second segment to
+    // send.
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        // Past the quick ACKs of the start.
+        for n in 0..20 {
+            peer.sends(&format!(". {}:{}(100) ack 1", 1 + n * 100, 101 + n * 100));
+        }
+        peer.passes(secs(1));
+        peer.ignores_the_rest();
+        peer.sends("[ect0] . 2001:2101(100) ack 1");
+        peer.hears_within(ms(30)..=ms(50), ". 1:1(0) ack 2101");
+        peer.sends("[ce] . 2101:2201(100) ack 1");
+        peer.hears("E. 1:1(0) ack 2201");
+        peer.sends("[ect0] . 2201:2301(100) ack 1");
+        peer.hears_within(ms(30)..=ms(50), "E. 1:1(0) ack 2301");
+        peer.sends("[ect0] W. 2301:2401(100) ack 1");
+        peer.hears(". 1:1(0) ack 2401");
+    });
+}
+
+// Both together.
+
+#[test]
+fn a_path_that_marks_is_used_without_a_single_loss() {
+    for ipv6 in [false, true] {
+        let mut plan = Plan::new(1).both(|config| config.tcp.ecn = Ecn::Request);
+        if ipv6 {
+            plan = plan.over_ipv6();
+        }
+        plan.faults = [Faults { mark: 30, ..Faults::default() }, Faults::default()];
+        let mut net = plan.build();
+        let (client, server) = net.open();
+        let before = net.stack(Side::Client).info(client).expect("it is there").cwnd;
+        net.transfer(Side::Client, client, server, 3_000_000);
+        let info = net.stack(Side::Client).info(client).expect("it is there");
+        assert!(net.link_from(Side::Client).marked > 10);
+        assert_eq!(info.retransmissions, 0);
+        assert!(info.ssthresh < 100 * before, "the sender has slowed down: {}", info.ssthresh);
+    }
+}
+
+#[test]
+fn a_plain_peer_is_never_sent_marks() {
+    let mut plan = Plan::new(PLAIN.stack.into()).wire(|faults| faults.mark = 1_000);
+    plan.configs[0].tcp.ecn = Ecn::Request;
+    plan.configs[1].tcp.ecn = Ecn::Off;
+    let mut net = plan.build();
+    let (client, server) = net.open();
+    net.transfer(Side::Client, client, server, 100_000);
+    assert_eq!(net.link_from(Side::Client).marked + net.link_from(Side::Server).marked, 0);
+}
