@@ -139,16 +139,11 @@ impl Connection {
     /// The reset that an abort sends, which the peer will accept (RFC 9293 section 3.10.5, RFC 5961
     /// section 3).
     fn reset(&mut self, now: Instant) -> Outgoing {
-        let mut outgoing = Outgoing {
-            seq: self.acceptable_seq(),
-            ack: self.rcv.nxt,
-            flags: Flags::RST | Flags::ACK,
-            ..Outgoing::default()
-        };
-        // RFC 7323 section 3.2: the option "SHOULD be sent in an <RST> segment".
-        outgoing.options.timestamps =
-            self.timestamps.as_mut().map(|state| state.stamp(now, self.rcv.nxt));
-        outgoing
+        let (seq, ack) = (self.acceptable_seq(), self.rcv.nxt);
+        // RFC 7323 section 3.2: the option should be in a reset as well.
+        let timestamps = self.timestamps.as_mut().map(|state| state.stamp(now, ack));
+        let options = Options { timestamps, ..Options::default() };
+        Outgoing { seq, ack, flags: Flags::RST | Flags::ACK, options, ..Outgoing::default() }
     }
 
     /// A SYN, or a SYN,ACK in a simultaneous open.

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::Ecn;
 use super::congestion::Congestion;
-use super::{Connection, Ecn};
 use crate::wire::EcnField;
 
 /// The settings of a connection.
