@@ -101,16 +101,24 @@ impl Inner {
             return self.change(fd, |settings| settings.linger = linger);
         }
         if level == libc::SOL_IP {
-            // A byte is enough there.
-            return match name {
-                libc::IP_TOS | libc::IP_TTL | libc::IP_MTU_DISCOVER if !value.is_empty() => Ok(()),
-                _ => Err(Errno::ENOPROTOOPT),
-            };
+            return self.set_of_ip(fd, name, value);
         }
         let number = int(value)?;
         match level {
             libc::SOL_SOCKET => self.set_of_socket(fd, name, number),
             libc::SOL_TCP => self.set_of_tcp(fd, name, number),
+            _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    /// A byte is enough for these.
+    fn set_of_ip(&mut self, fd: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        let byte = *value.first().ok_or(Errno::EINVAL)?;
+        match name {
+            libc::IP_TOS => self.change(fd, |settings| settings.traffic_class = byte),
+            libc::IP_TTL => self.change(fd, |settings| settings.ttl = byte),
+            // Paths are always probed: what a script sets here changes nothing.
+            libc::IP_MTU_DISCOVER => Ok(()),
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -236,6 +244,8 @@ fn number(inner: &Inner, socket: &Socket, level: i32, name: i32) -> Result<i32, 
         (libc::SOL_SOCKET, libc::SO_PROTOCOL) => libc::IPPROTO_TCP,
         (libc::SOL_SOCKET, libc::SO_DOMAIN) => socket.family,
         (libc::SOL_SOCKET, libc::SO_ACCEPTCONN) => matches!(socket.kind, Kind::Listener(_)).into(),
+        (libc::SOL_IP, libc::IP_TOS) => settings.traffic_class.into(),
+        (libc::SOL_IP, libc::IP_TTL) => settings.ttl.into(),
         (libc::SOL_TCP, libc::TCP_NODELAY) => settings.no_delay.into(),
         (libc::SOL_TCP, libc::TCP_CORK) => settings.cork.into(),
         // Before there is a connection, what was asked for; RFC 9293 section 3.7.1 has the default.

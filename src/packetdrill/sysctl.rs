@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::fs;
 use std::str::FromStr;
 
-use crate::tcp::{KeepAlive, Settings};
+use crate::tcp::{Ecn, KeepAlive, Settings};
 
 /// Where Linux keeps the settings of IPv4, and of TCP over either family.
 const FOLDER: &str = "/proc/sys/net/ipv4/";
@@ -32,6 +32,12 @@ impl Sysctls {
         set(&mut settings.syn_ack_retries, "tcp_synack_retries", |n| n);
         set(&mut settings.retries, "tcp_retries2", |n| n);
         set(&mut settings.fin_wait_2, "tcp_fin_timeout", Duration::from_secs);
+        set(&mut settings.ecn, "tcp_ecn", |n: u8| match n {
+            0 => Ecn::Off,
+            1 => Ecn::Request,
+            _ => Ecn::Accept,
+        });
+        set(&mut settings.ttl, "ip_default_ttl", |n| n);
         set(&mut settings.tail_loss_probe, "tcp_early_retrans", |n: u8| n != 0);
         set(&mut settings.slow_start_after_idle, "tcp_slow_start_after_idle", |n: u8| n != 0);
         set(&mut settings.least_burst, "tcp_min_tso_segs", |n| n);

@@ -292,6 +292,8 @@ impl Inner {
             Event::Incoming(id) => (self.listeners.get(&id), Edges::IN),
             Event::Established(id) | Event::Writable(id) => (self.connections.get(&id), Edges::OUT),
             Event::Readable(id) | Event::PeerClosed(id) => (self.connections.get(&id), Edges::IN),
+            // Soft errors are no edge: nothing can be read or written that could not before.
+            Event::SoftError(..) => (None, Edges::empty()),
             Event::Urgent(id) => (self.connections.get(&id), Edges::PRI),
             Event::Closed(id, _) => (self.connections.get(&id), Edges::IN | Edges::OUT),
         };
