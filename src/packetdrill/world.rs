@@ -1,6 +1,6 @@
 //! The stack, its clock, what has come out of it, and the calls that are blocked.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -25,8 +25,8 @@ const LOCAL_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 2));
 const LOCAL_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 2));
 
 /// How long, in real time, a blocked call waits for another thread to move the clock before it
-/// takes that upon itself: nobody else may be there to do it.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// takes that upon itself. Where there is no other thread it does so at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Packets that have come out and were not sniffed; beyond it they are lost.
 const MOST_PACKETS: usize = 65_536;
@@ -68,6 +68,8 @@ pub(super) struct Inner {
     sniffed: VecDeque<Sniffed>,
     /// Counts calls, so that a blocked one sees whether anybody else is active.
     calls: u64,
+    /// Who has ever called.
+    callers: HashSet<ThreadId>,
     /// A leftover packet ends the process with an error.
     strict: bool,
 }
@@ -99,6 +101,7 @@ impl World {
             answered: HashMap::new(),
             sniffed: VecDeque::new(),
             calls: 0,
+            callers: HashSet::new(),
             strict,
         };
         Ok(Self { inner: Mutex::new(inner), moved: Condvar::new() })
@@ -107,6 +110,7 @@ impl World {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.calls += 1;
+        inner.callers.insert(thread::current().id());
         inner
     }
 

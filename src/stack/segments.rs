@@ -68,8 +68,9 @@ impl Stack {
                 self.resend_syn_ack(id);
             }
             HalfOpenVerdict::Acknowledge => {
-                let ack = slot.half_open.bare_ack(self.now, &listener.settings);
-                self.reply(flow, &ack);
+                let settings = listener.settings.clone();
+                let ack = slot.half_open.bare_ack(self.now, &settings);
+                self.reply_with(flow, &ack, settings.diffserv(), settings.ttl);
             }
             HalfOpenVerdict::Stray => self.reset_stranger(&flow, segment),
             HalfOpenVerdict::Forget => {
@@ -221,8 +222,9 @@ impl Stack {
             return;
         };
         let flow = *slot.half_open.flow();
-        let syn_ack = slot.half_open.syn_ack(self.now, &listener.settings, self.link(&flow));
-        self.reply(flow, &syn_ack);
+        let settings = listener.settings.clone();
+        let syn_ack = slot.half_open.syn_ack(self.now, &settings, self.link(&flow));
+        self.reply_with(flow, &syn_ack, settings.diffserv(), settings.ttl);
     }
 
     /// The peer has repeated its SYN.
@@ -300,7 +302,7 @@ impl Stack {
         let flow = *record.flow();
         let clock = timestamps::clock(self.now, self.keys.timestamp_offset(&flow));
         let (ack, diffserv) = (record.ack(clock), record.diffserv());
-        self.reply_with(flow, &ack, diffserv);
+        self.reply_with(flow, &ack, diffserv, self.settings.ttl);
     }
 
     pub(super) fn forget_time_wait(&mut self, id: TimeWaitId) {

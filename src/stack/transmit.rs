@@ -70,15 +70,14 @@ impl Stack {
 
     /// Queues a segment that belongs to no connection.
     pub(super) fn reply(&mut self, flow: Flow, outgoing: &Outgoing) {
-        self.reply_with(flow, outgoing, self.settings.diffserv());
+        self.reply_with(flow, outgoing, self.settings.diffserv(), self.settings.ttl);
     }
 
-    /// Queues a segment that belongs to no connection, or to one that is over and whose
-    /// Differentiated Services field is known.
-    pub(super) fn reply_with(&mut self, flow: Flow, outgoing: &Outgoing, diffserv: u8) {
+    /// The same where it is known what the IP header should say.
+    pub(super) fn reply_with(&mut self, flow: Flow, outgoing: &Outgoing, diffserv: u8, ttl: u8) {
         log::debug!("{}", Line(&flow, outgoing));
         let mut header = HeaderBuffer::new();
-        let fields = tcp_header(flow, outgoing, diffserv, self.settings.ttl);
+        let fields = tcp_header(flow, outgoing, diffserv, ttl);
         codec::emit_tcp(&mut header, &fields, [&[], &[]], false);
         if self.replies.push(header.as_slice()) {
             self.counters.segments_out += 1;
