@@ -75,7 +75,9 @@ pub(super) struct Inner {
 }
 
 impl World {
-    /// A world with what `flags`, a list separated by commas, asks for: `strict`, `mtu=N`.
+    /// A world with what `flags`, a list separated by commas, asks for: `strict` (a packet that no
+    /// script has looked at is an error), `mtu=N`, and `iss=N`, the first sequence number of every
+    /// connection.
     pub(super) fn new(flags: &str) -> Result<Self, String> {
         let mut config = Config::with_addresses([LOCAL_V4, LOCAL_V6]);
         let mut strict = false;
@@ -85,7 +87,11 @@ impl World {
                 Some(("mtu", mtu)) => {
                     config.mtu = mtu.parse().map_err(|_| format!("{mtu} is no MTU"))?;
                 }
-                _ => return Err(format!("unknown flag {flag}: known are strict and mtu=N")),
+                Some(("iss", iss)) => {
+                    let number = iss.parse().map_err(|_| format!("{iss} is no sequence number"))?;
+                    config.fixed_iss = Some(number);
+                }
+                _ => return Err(format!("unknown flag {flag}: use strict, mtu=N or iss=N")),
             }
         }
         let stack = Stack::new(config, [42; 32]).map_err(|error| error.to_string())?;
