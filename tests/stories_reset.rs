@@ -3,12 +3,14 @@
 
 mod common;
 
-use common::peer::{Peer, with_each_isn};
+use common::peer::{Isns, Peer, with_each_isn};
 use common::states::{InState, SYNCHRONIZED, in_state};
 use common::{ms, secs};
 use tunstack::Event;
 use tunstack::tcp::{CloseReason, ReadError, State, WriteError};
 use tunstack::wire::{Flags, SeqNum};
+
+const PLAIN: Isns = Isns { stack: 1_000_000, peer: 2_000_000 };
 
 // Segments to nobody (3.10.7.1).
 
@@ -215,6 +217,33 @@ fn a_peer_that_lost_its_memory_resets_us_after_the_challenge_and_can_connect() {
 }
 
 // How many challenges (RFC 5961 section 7).
+
+#[test]
+fn how_often_challenges_go_out_can_be_set() {
+    // RFC 5961 7: "The time limit SHOULD be tunable". For a connection, its half-open entry, and
+    // what TIME-WAIT keeps of it.
+    for (interval, answers) in [(ms(100), 10), (secs(3), 1), (ms(0), 100)] {
+        let mut peer = Peer::with(PLAIN, |config| config.tcp.challenge_interval = interval);
+        let count = |peer: &mut Peer, line: &str| {
+            peer.passes(secs(10));
+            peer.ignores_the_rest();
+            for _ in 0..100 {
+                peer.sends(line);
+                peer.passes(ms(10));
+            }
+            peer.all().iter().filter(|packet| !packet.has(Flags::SYN)).count()
+        };
+        peer.listens();
+        peer.sends("S 0:0(0) <mss 1460>");
+        assert_eq!(count(&mut peer, "R 500:500(0)"), answers);
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        assert_eq!(count(&mut peer, "R 500:500(0)"), answers);
+        peer.closes();
+        peer.sends("F. 1:1(0) ack 2");
+        assert_eq!(count(&mut peer, ". 500:500(0) ack 2"), answers);
+    }
+}
 
 #[test]
 fn challenges_are_limited_in_rate() {

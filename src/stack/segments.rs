@@ -130,7 +130,7 @@ impl Stack {
             return Received::default();
         };
         let flow = *record.flow();
-        match record.on_segment(self.now, segment) {
+        match record.on_segment(self.now, segment, self.settings.challenge_interval) {
             TimeWaitVerdict::Ignore => {}
             TimeWaitVerdict::Acknowledge => self.acknowledge_time_wait(id),
             TimeWaitVerdict::Restart => {

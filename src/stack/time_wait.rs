@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use slotmap::SlotMap;
 
 use crate::tcp::{ChallengeLimit, Outgoing, Remains, timestamps};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps};
 
 slotmap::new_key_type! {
@@ -110,7 +110,13 @@ impl TimeWaitRecord {
     }
 
     /// SEGMENT ARRIVES in TIME-WAIT (RFC 9293 section 3.10.7.4).
-    pub(super) fn on_segment(&mut self, now: Instant, segment: &Segment<'_>) -> TimeWaitVerdict {
+    /// `interval`: at most one answer to a segment without text in this time.
+    pub(super) fn on_segment(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        interval: Duration,
+    ) -> TimeWaitVerdict {
         if segment.has(Flags::RST) {
             // RFC 1337 section 3 (F1): an old duplicate must not end TIME-WAIT.
             return TimeWaitVerdict::Ignore;
@@ -135,7 +141,7 @@ impl TimeWaitRecord {
         if segment.seq == self.rcv_nxt && segment.is_empty() && !old_timestamp {
             return TimeWaitVerdict::Ignore;
         }
-        if segment.payload.is_empty() && !self.limit.allow(now) {
+        if segment.payload.is_empty() && !self.limit.allow(now, interval) {
             return TimeWaitVerdict::Ignore;
         }
         TimeWaitVerdict::Acknowledge

@@ -1,7 +1,7 @@
 //! When an acknowledgment is owed (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2).
 
 use super::challenge::ChallengeLimit;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Segments at the start of a connection that are acknowledged without delay: the peer is in slow
 /// start and every ACK opens its window. Linux has the same number.
@@ -67,9 +67,9 @@ impl AckDebt {
         self.raise(Owed::Batch);
     }
 
-    /// A challenge is owed (RFC 5961), if the limit allows it.
-    pub(super) fn challenge(&mut self, now: Instant) {
-        if self.limit.allow(now) {
+    /// A challenge is owed (RFC 5961), if the limit of one in `interval` allows it.
+    pub(super) fn challenge(&mut self, now: Instant, interval: Duration) {
+        if self.limit.allow(now, interval) {
             self.at_once();
         }
     }

@@ -245,7 +245,10 @@ impl HalfOpen {
             HalfOpenVerdict::Resend => true,
             _ => false,
         };
-        if limited && !self.limit.allow(now) { HalfOpenVerdict::Ignore } else { verdict }
+        if limited && !self.limit.allow(now, settings.challenge_interval) {
+            return HalfOpenVerdict::Ignore;
+        }
+        verdict
     }
 
     fn judge(&self, segment: &Segment<'_>, settings: &Settings) -> HalfOpenVerdict {

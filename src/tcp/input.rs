@@ -177,10 +177,15 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
-            self.ack.challenge(now);
+            self.challenge(now);
         } else {
             self.ack.at_once();
         }
+    }
+
+    /// RFC 5961: the peer is asked to say where it stands, if it has not been asked just now.
+    fn challenge(&mut self, now: Instant) {
+        self.ack.challenge(now, self.settings.challenge_interval);
     }
 
     /// Second step: the RST bit (RFC 5961 section 3.2).
@@ -198,7 +203,7 @@ impl Connection {
                 _ => CloseReason::Reset,
             });
         } else {
-            self.ack.challenge(now);
+            self.challenge(now);
         }
         Break(Arrival::NOTHING)
     }
@@ -207,7 +212,7 @@ impl Connection {
     /// whatever the sequence number. A peer that has restarted answers it with a reset.
     fn check_syn<'f>(&mut self, now: Instant, segment: &Segment<'_>) -> ControlFlow<Arrival<'f>> {
         if segment.has(Flags::SYN) {
-            self.ack.challenge(now);
+            self.challenge(now);
             return Break(Arrival::NOTHING);
         }
         Continue(())
@@ -230,7 +235,7 @@ impl Connection {
         // discarded and challenged.
         let oldest = self.snd.una - self.snd.max_wnd;
         if segment.ack.is_after(self.snd.nxt) || segment.ack.is_before(oldest) {
-            self.ack.challenge(now);
+            self.challenge(now);
             return Break(Arrival::NOTHING);
         }
         self.acknowledge(now, segment);

@@ -56,6 +56,9 @@ pub struct Settings {
     pub error_reports: bool,
     /// The longest an ACK may be delayed.
     pub delayed_ack: Duration,
+    /// The least time between two challenges to a peer, or two ACKs of segments without text that
+    /// are not acceptable (RFC 5961 section 7); zero: no limit. Linux's `tcp_invalid_ratelimit`.
+    pub challenge_interval: Duration,
     /// How long an orphan waits in FIN-WAIT-2 for the peer's FIN.
     pub fin_wait_2: Duration,
     /// Offer the timestamps option (RFC 7323).
@@ -97,6 +100,7 @@ impl Default for Settings {
             least_burst: 2,
             error_reports: true,
             delayed_ack: Duration::from_millis(40),
+            challenge_interval: Duration::from_millis(500),
             fin_wait_2: Duration::from_secs(60),
             timestamps: true,
             sack: true,
