@@ -1,11 +1,14 @@
 //! The requirements of the RFCs, one by one: which tests show that they are met, which are declined
 //! and why, and which are still open.
 //!
-//! RFC 9293 numbers its own in appendix B. The tables are data; the tests here see to it that they
-//! are complete and name tests that exist.
+//! RFC 9293 numbers its own in appendix B. Of the other RFCs each sentence with a MUST, a SHOULD or a
+//! MAY (RFC 2119) that is about a TCP is a row, by its section. The tables are data; the tests here
+//! see to it that they are complete and name tests that exist.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "requirements/rfc5961.rs"]
+mod rfc5961;
 #[path = "requirements/rfc9293.rs"]
 mod rfc9293;
 #[path = "requirements/tests_in_the_tree.rs"]
@@ -31,10 +34,29 @@ enum Standing {
 
 use Standing::{Declined, Done, Open};
 
+/// The requirements of one RFC.
+struct Table {
+    rfc: &'static str,
+    rows: &'static [Requirement],
+    /// How many are open.
+    open: usize,
+}
+
+/// All of them.
+const TABLES: [Table; 2] = [
+    Table { rfc: "9293", rows: rfc9293::TABLE, open: rfc9293::OPEN },
+    Table { rfc: "5961", rows: rfc5961::TABLE, open: rfc5961::OPEN },
+];
+
+/// All requirements of all tables.
+fn all() -> impl Iterator<Item = &'static Requirement> {
+    TABLES.into_iter().flat_map(|table| table.rows)
+}
+
 /// The only requirements that may be declined though they are a MUST: source routes, which RFC 7126
 /// sections 4.3 and 4.4 have hosts drop, as Linux does.
 const DECLINED_MUSTS: [&str; 3] = ["MUST-51", "MUST-52", "MUST-53"];
-/// At most this many a SHOULD may be.
+/// At most this many a SHOULD of RFC 9293 may be.
 const MOST_DECLINED_SHOULDS: usize = 2;
 
 fn names_of(table: &[Requirement]) -> Vec<String> {
@@ -51,11 +73,25 @@ fn appendix_b_of_rfc_9293_is_complete() {
     assert_eq!(names_of(rfc9293::TABLE), wanted, "each once, in order");
 }
 
+/// Rows of the other RFCs are called by number, section, a count and the word: `5961 3.2 (1) MUST`.
+#[test]
+fn every_row_has_a_name_of_its_own() {
+    let mut names = BTreeSet::new();
+    for Table { rfc, rows, .. } in &TABLES[1..] {
+        for Requirement(name, ..) in *rows {
+            let words: Vec<&str> = name.split(' ').collect();
+            assert!(words.len() == 4 && words[0] == *rfc, "{name}");
+            assert!(["MUST", "SHOULD", "MAY"].contains(&words[3]), "{name}");
+            assert!(names.insert(&name[..name.len() - words[3].len()]), "{name} comes twice");
+        }
+    }
+}
+
 #[test]
 fn every_test_that_is_named_exists_and_runs() {
     let tests = runnable_tests();
     let mut missing = Vec::new();
-    for Requirement(name, _, standing) in rfc9293::TABLE {
+    for Requirement(name, _, standing) in all() {
         if let Done(named) = standing {
             assert!(!named.is_empty(), "{name}: nothing shows it");
             missing.extend(named.iter().filter(|test| !tests.contains(**test)).map(|t| (name, t)));
@@ -67,7 +103,7 @@ fn every_test_that_is_named_exists_and_runs() {
 #[test]
 fn little_is_declined_and_never_without_a_reason() {
     let declined = |kind: &str| -> BTreeSet<&str> {
-        let of_kind = rfc9293::TABLE.iter().filter(|Requirement(name, ..)| name.starts_with(kind));
+        let of_kind = all().filter(|Requirement(name, ..)| name.contains(kind));
         of_kind
             .filter_map(|Requirement(name, _, standing)| {
                 matches!(standing, Declined(_)).then_some(*name)
@@ -77,7 +113,7 @@ fn little_is_declined_and_never_without_a_reason() {
     assert_eq!(declined("MUST"), DECLINED_MUSTS.into());
     let shoulds = declined("SHLD");
     assert!(shoulds.len() <= MOST_DECLINED_SHOULDS, "{shoulds:?}");
-    for Requirement(name, what, standing) in rfc9293::TABLE {
+    for Requirement(name, what, standing) in all() {
         let (Declined(reason) | Open(reason)) = standing else { continue };
         assert!(reason.len() > 20, "{name} ({what}) needs a reason");
     }
@@ -86,16 +122,18 @@ fn little_is_declined_and_never_without_a_reason() {
 /// Run with `--nocapture`, it says what is still open.
 #[test]
 fn what_is_open_is_said() {
-    let open: Vec<String> = rfc9293::TABLE
-        .iter()
-        .filter_map(|Requirement(name, what, standing)| match standing {
-            Open(missing) => Some(format!("{name} ({what}): {missing}")),
-            _ => None,
-        })
-        .collect();
-    println!("{} of {} are open:", open.len(), rfc9293::TABLE.len());
-    println!("{}", open.join("\n"));
-    assert_eq!(open.len(), rfc9293::OPEN, "the table has changed: say how many are open now");
+    for Table { rfc, rows, open } in TABLES {
+        let missing: Vec<String> = rows
+            .iter()
+            .filter_map(|Requirement(name, what, standing)| match standing {
+                Open(missing) => Some(format!("{name} ({what}): {missing}")),
+                _ => None,
+            })
+            .collect();
+        println!("RFC {rfc}: {} of {} are open", missing.len(), rows.len());
+        println!("{}", missing.join("\n"));
+        assert_eq!(missing.len(), open, "the table has changed: say how many are open now");
+    }
 }
 
 /// Asserts that no program of this crate, in `src/apps` and `src/cli`, names `call`.
