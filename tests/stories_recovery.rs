@@ -66,6 +66,55 @@ fn unacknowledged_text_is_sent_again_and_the_time_doubles() {
 }
 
 #[test]
+fn every_round_trip_gives_a_sample() {
+    // RFC 6298 3: "A TCP implementation MUST take at least one RTT measurement per RTT".
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns, 100);
+        assert_eq!(peer.stack.info(peer.id).and_then(|info| info.rtt), Some(ms(100)));
+        let mut srtt = 100_000_000_u64;
+        for (n, rtt) in (1..).zip([250, 250, 50, 120]) {
+            peer.writes(MSS as usize);
+            peer.hears(&segment(n));
+            peer.passes(ms(rtt));
+            peer.sends(&ack(n));
+            srtt = srtt * 7 / 8 + rtt * 1_000_000 / 8;
+            let measured = peer.stack.info(peer.id).and_then(|info| info.rtt);
+            assert_eq!(measured.map(|rtt| rtt.as_nanos() as u64), Some(srtt), "after {rtt} ms");
+        }
+    });
+}
+
+#[test]
+fn after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported() {
+    // RFC 2018 5: "The data sender MUST retransmit the segment at the left edge of the window after
+    // a retransmit timeout, whether or not the SACKed bit is on"; RFC 2018 8: the peer may have
+    // thrown away what it has reported, so that nothing is forgotten before it is acknowledged.
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000,sackOK");
+        peer.writes(3 * MSS as usize);
+        hears_segments(&mut peer, 1..=3);
+        // More than there should be, and then nothing.
+        peer.sends(". 1:1(0) ack 1 <sack 1:1001 1001:3001>");
+        peer.hears_within(ms(200)..=secs(2), &segment(1));
+        peer.sends(". 1:1(0) ack 1001");
+        // The peer has thrown the rest away: all of it can be had again.
+        let sent = peer.all();
+        if sent.is_empty() {
+            peer.hears_within(ms(200)..=secs(4), &segment(2));
+        } else {
+            assert_eq!(sent[0].seq, peer.iss + 1 + MSS);
+        }
+        peer.sends(". 1:1(0) ack 2001");
+        if peer.ignores_the_rest() == 0 {
+            peer.hears_within(ms(200)..=secs(8), &segment(3));
+        }
+        peer.sends(". 1:1(0) ack 3001");
+        peer.passes(secs(100));
+        peer.hears_nothing();
+    });
+}
+
+#[test]
 fn a_first_timeout_without_a_sample_comes_after_a_second() {
     // RFC 6298 2.1; here the SYN-ACK was sent again, so that it gives no sample (Karn), and
     // RFC 6298 5.7 asks for three seconds.

@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn timestamps_start_from_an_offset_that_only_we_know() {
+        let to = |host: u8| Flow::new(([10, 0, 0, 1], 80).into(), ([10, 0, 0, host], 4_000).into());
+        let (ours, theirs) = (Keys::new(&[1; 32]), Keys::new(&[2; 32]));
+        assert_ne!(ours.timestamp_offset(&to(2)), theirs.timestamp_offset(&to(2)));
+        assert_ne!(ours.timestamp_offset(&to(2)), ours.timestamp_offset(&to(3)));
+    }
+
+    #[test]
     fn a_flow_s_sequence_numbers_follow_a_clock_of_four_microseconds() {
         let keys = Keys::new(&[7; 32]);
         let t = Instant::from_millis(5_000);
