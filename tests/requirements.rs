@@ -10,6 +10,8 @@
 
 #[path = "requirements/rfc5961.rs"]
 mod rfc5961;
+#[path = "requirements/rfc6298.rs"]
+mod rfc6298;
 #[path = "requirements/rfc7323.rs"]
 mod rfc7323;
 #[path = "requirements/rfc9293.rs"]
@@ -46,9 +48,10 @@ struct Table {
 }
 
 /// All of them.
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table { rfc: "9293", rows: rfc9293::TABLE, open: rfc9293::OPEN },
     Table { rfc: "5961", rows: rfc5961::TABLE, open: rfc5961::OPEN },
+    Table { rfc: "6298", rows: rfc6298::TABLE, open: rfc6298::OPEN },
     Table { rfc: "7323", rows: rfc7323::TABLE, open: rfc7323::OPEN },
 ];
 
