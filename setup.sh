@@ -520,6 +520,21 @@ real_suites() {
     fi
     # More at a time than there are cores: the longest of them wait out an outage.
     RUST_TEST_THREADS=4 suites real --release "${targets[@]}"
+    if [[ -n ${PACKETDRILL:-} ]]; then
+        packetdrill_suite
+    fi
+}
+
+# The scripts that packetdrill judges by, where PACKETDRILL says that it is there: our own, and with
+# PACKETDRILL_SCRIPTS Google's. What came of them is printed.
+packetdrill_suite() {
+    [[ -x $PACKETDRILL ]] || die "PACKETDRILL=$PACKETDRILL is no program: build packetdrill first"
+    local only=(our_own_scripts_pass)
+    [[ -z ${PACKETDRILL_SCRIPTS:-} ]] || only=()
+    run_logged "$LOGS/build" cargo build --release --features packetdrill \
+        --example tunstack_packetdrill || true
+    suites packetdrill --release --test real_packetdrill -- --ignored --nocapture "${only[@]}"
+    grep -o 'packetdrill: .*' "$LOGS/tests" || true
 }
 
 print_table() {
@@ -552,13 +567,14 @@ run_tests() {
     local targets
     mapfile -t targets < <(test_targets simulated)
     check "format" cargo fmt --check
-    check "clippy" cargo clippy --locked --all-targets -- -D warnings
+    check "clippy" cargo clippy --locked --all-targets --all-features -- -D warnings
     check "clippy, library alone" cargo clippy --locked --no-default-features --lib -- -D warnings
     check "documentation" env RUSTDOCFLAGS="-D warnings" \
-        cargo doc --locked --no-deps --document-private-items
-    if build debug --lib --bins "${targets[@]}"; then
-        suites debug --lib --bins "${targets[@]}"
-        suites debug --doc
+        cargo doc --locked --no-deps --document-private-items --all-features
+    # With the object that packetdrill loads, which one of the tests loads as well.
+    if build debug --all-features --lib --bins --examples "${targets[@]}"; then
+        suites debug --all-features --lib --bins "${targets[@]}"
+        suites debug --all-features --doc
     fi
     if build release --release --test swarm; then
         suites release --release --test swarm

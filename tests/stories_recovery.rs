@@ -90,7 +90,9 @@ fn after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported() 
     // a retransmit timeout, whether or not the SACKed bit is on"; RFC 2018 8: the peer may have
     // thrown away what it has reported, so that nothing is forgotten before it is acknowledged.
     with_each_isn(|isns| {
-        let mut peer = Peer::established(isns, "mss 1000,sackOK");
+        let mut peer = Peer::established_with(isns, "mss 1000,sackOK", |config| {
+            config.tcp.tail_loss_probe = false;
+        });
         peer.writes(3 * MSS as usize);
         hears_segments(&mut peer, 1..=3);
         // More than there should be, and then nothing.

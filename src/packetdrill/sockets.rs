@@ -11,7 +11,7 @@ use nix::libc;
 use super::readiness;
 use super::sysctl::Sysctls;
 use super::world::{Inner, World};
-use crate::stack::{ConnectError, ListenError};
+use crate::stack::{ConnectError, ListenError, Readiness};
 use crate::tcp::{CloseReason, KeepAlive, ReadError, Settings, State, WriteError};
 use crate::{ConnId, ListenerId, Stack};
 
@@ -449,7 +449,10 @@ impl Inner {
             }
         };
         complete.then(|| {
-            let left = socket.tells_left.then(|| self.stack.readable(id));
+            // The end of the stream counts as a byte, as in Linux.
+            let end = self.stack.readiness(id).contains(Readiness::PEER_CLOSED);
+            let left = self.stack.readable(id).max(usize::from(end));
+            let left = socket.tells_left.then_some(left);
             Ok(Outcome::Received { bytes: core::mem::take(bytes), left })
         })
     }

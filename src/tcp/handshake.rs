@@ -437,6 +437,7 @@ impl Connection {
     /// Our SYN is acknowledged: ESTABLISHED.
     pub(super) fn become_established(&mut self, now: Instant) {
         self.go_to(State::Established);
+        self.last_text = now;
         if self.recv_buffer.readable() > 0 {
             self.events |= Events::READABLE;
         }

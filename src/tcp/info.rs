@@ -99,7 +99,7 @@ pub struct Info {
     pub opened_at: Instant,
     /// When text was last sent.
     pub last_sent: Instant,
-    /// When text last arrived.
+    /// When text last arrived, or the connection was established.
     pub last_text: Instant,
     /// When anything that counts last arrived.
     pub last_heard: Instant,
