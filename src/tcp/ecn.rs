@@ -130,7 +130,7 @@ impl Connection {
     pub(super) fn agree_to_ecn(&mut self, reply: &Segment<'_>) {
         if self.settings.ecn.is_agreed_by(reply) {
             let has_fallen_back = self.retransmissions > 0;
-            self.ecn = Some(EcnState::new(!has_fallen_back));
+            self.ecn = Some(Box::new(EcnState::new(!has_fallen_back)));
         }
     }
 

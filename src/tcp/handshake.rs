@@ -329,7 +329,7 @@ impl Connection {
             connection.flight.mark_first_retransmitted();
         }
         connection.on_peer_syn(now, irs, u32::from(window), ts_recent);
-        connection.ecn = half_open.ecn.then(|| EcnState::new(true));
+        connection.ecn = half_open.ecn.then(|| Box::new(EcnState::new(true)));
         connection
     }
 

@@ -177,7 +177,8 @@ pub(crate) struct Connection {
     timers: TimerTable,
     timestamps: Option<TimestampState>,
     /// `None` where ECN was not agreed on.
-    ecn: Option<EcnState>,
+    /// Boxed: most connections have none.
+    ecn: Option<Box<EcnState>>,
     congestion: Active,
     recovery: Recovery,
     tail_loss: TailLoss,
@@ -349,10 +350,11 @@ impl Connection {
             + self.send_buffer.memory()
             + self.recv_buffer.memory()
             + self.flight.memory()
+            + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
     }
 
     pub(crate) fn cwnd(&self) -> u32 {
-        self.congestion.get().cwnd()
+        self.congestion.cwnd()
     }
 
     /// RCV.NXT, SND.NXT, the window and the timestamps: what TIME-WAIT has to remember.

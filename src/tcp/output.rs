@@ -184,7 +184,7 @@ impl Connection {
         // timeout slow start decides how much may follow.
         let may = (self.recovery.is_fast() && range.start == self.snd.una)
             || in_network == 0
-            || in_network + range.len() <= self.congestion.get().cwnd();
+            || in_network + range.len() <= self.congestion.cwnd();
         if !may {
             self.note_window_use(true);
         }
@@ -195,7 +195,7 @@ impl Connection {
     #[inline]
     fn note_window_use(&mut self, full: bool) {
         let in_network = self.flight.in_network();
-        let full = full || in_network + self.effective_mss() > self.congestion.get().cwnd();
+        let full = full || in_network + self.effective_mss() > self.congestion.cwnd();
         self.window_use.note(self.snd.una, self.snd.nxt, in_network, full);
     }
 
@@ -263,15 +263,13 @@ impl Connection {
 
     /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2).
     pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
-        let srtt = self.rto.srtt().filter(|_| {
-            self.settings.tail_loss_probe
-                && self.negotiated.sack
-                && !self.recovery.is_under_way()
-                && self.state.is_synchronized()
-        });
-        match (srtt, self.flight.last()) {
-            (Some(srtt), Some((_, single))) => {
-                let at = now + TailLoss::timeout(srtt, single);
+        let may = self.settings.tail_loss_probe
+            && self.negotiated.sack
+            && !self.recovery.is_under_way()
+            && self.state.is_synchronized();
+        match (self.rto.srtt_nanos(), self.flight.last()) {
+            (Some(srtt), Some((_, single))) if may => {
+                let at = TailLoss::due(now, srtt, single);
                 self.timers.set_before(Timer::LossProbe, at, Timer::Retransmit);
             }
             _ => self.timers.stop(Timer::LossProbe),
@@ -331,29 +329,39 @@ impl Connection {
             self.snd.small = self.snd.nxt + len;
         }
         let mut outgoing = self.send_range(now, range);
-        if len == most && !probing && self.ends_burst(len, unsent, usable) {
+        // Whether another full-sized segment can follow at once.
+        let more = len == most
+            && !probing
+            && unsent.min(usable) - len >= len
+            && self.congestion_allows(2 * len);
+        if len == most && !probing && self.ends_burst(more) {
             outgoing.flags |= Flags::PSH;
         }
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
         self.note_window_use(false);
-        // Under a low-water mark, sending makes room too.
-        self.notice_room();
+        if self.settings.not_sent_low_water < u32::MAX {
+            // Sending makes room, too.
+            self.notice_room();
+        }
         self.timers.start(Timer::Retransmit, now + self.rto.current());
         if !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
         }
-        self.schedule_loss_probe(now);
+        if !more {
+            self.schedule_loss_probe(now);
+        }
         Some(outgoing)
     }
 
-    /// Whether a full-sized segment of `len` bytes, out of `unsent` and of a window of `usable`, is
-    /// the last of a burst of several.
-    fn ends_burst(&mut self, len: u32, unsent: u32, usable: u32) -> bool {
-        let more = unsent.min(usable) - len >= len && self.congestion_allows(2 * len);
-        let (cwnd, mss) = (self.congestion.get().cwnd(), self.effective_mss());
-        let (srtt, least) = (self.rto.srtt(), u32::from(self.settings.least_burst));
-        self.burst.on_full(more, || (cwnd, mss, srtt, least))
+    /// Whether the full-sized segment that goes out is the last of a burst of several; `more` tells
+    /// whether another can follow at once.
+    fn ends_burst(&mut self, more: bool) -> bool {
+        if self.burst.is_new() {
+            let least = u32::from(self.settings.least_burst);
+            self.burst.start(self.cwnd(), self.effective_mss(), self.rto.srtt_nanos(), least);
+        }
+        self.burst.on_full(more)
     }
 
     fn fin_is_due(&self) -> bool {
@@ -394,7 +402,7 @@ impl Connection {
 
     fn congestion_allows(&self, len: u32) -> bool {
         let in_network = self.flight.in_network();
-        let window = self.congestion.get().cwnd().saturating_add(self.recovery.credit());
+        let window = self.congestion.cwnd().saturating_add(self.recovery.credit());
         in_network == 0 || in_network.saturating_add(len) <= window
     }
 

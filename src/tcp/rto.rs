@@ -53,6 +53,12 @@ impl Rto {
         self.srtt.map(Duration::from_nanos)
     }
 
+    /// The same in nanoseconds.
+    #[inline]
+    pub(super) fn srtt_nanos(&self) -> Option<u64> {
+        self.srtt
+    }
+
     /// RTTVAR.
     pub(super) fn rttvar(&self) -> Duration {
         Duration::from_nanos(self.rttvar)

@@ -2,16 +2,15 @@
 //! of it. A probe, sent long before the retransmission timer would run out, provokes one, or
 //! repairs the loss itself.
 
-use core::time::Duration;
-
+use crate::time::Instant;
 use crate::wire::SeqNum;
 
-/// Added to the timeout when a single segment is in flight: its ACK may be delayed (RFC 8985
-/// section 7.2, TLP.max_ack_delay); as Linux.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+/// Nanoseconds added to the timeout when a single segment is in flight: its ACK may be delayed (RFC
+/// 8985 section 7.2, TLP.max_ack_delay); 200 ms, as in Linux.
+const MAX_ACK_DELAY: u64 = 200_000_000;
 
-/// Added otherwise: the grain of the timers of a peer and of ours; as Linux.
-const GRAIN: Duration = Duration::from_millis(2);
+/// Nanoseconds added otherwise, for the grain of timers: 2 ms, as in Linux.
+const GRAIN: u64 = 2_000_000;
 
 /// Whether a probe is out, and how it went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,10 +40,13 @@ impl TailLoss {
         self.measured = true;
     }
 
-    /// How long after the last thing sent the probe is due (RFC 8985 section 7.2, TLP_calc_PTO);
-    /// the caller sees to it that it is no later than the retransmission timer.
-    pub(super) fn timeout(srtt: Duration, single: bool) -> Duration {
-        2 * srtt + if single { MAX_ACK_DELAY } else { GRAIN }
+    /// When the probe is due if the last segment, perhaps a `single` one, goes out at `now`, and the
+    /// smoothed round-trip time is `srtt` nanoseconds (RFC 8985 section 7.2, TLP_calc_PTO). The
+    /// caller sees to it that it is no later than the retransmission timer.
+    #[inline]
+    pub(super) fn due(now: Instant, srtt: u64, single: bool) -> Instant {
+        let more = if single { MAX_ACK_DELAY } else { GRAIN };
+        Instant::from_nanos(now.as_nanos() + 2 * srtt + more)
     }
 
     /// A probe goes out; SND.NXT is `nxt` after it.
@@ -125,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_single_segment_is_given_the_time_of_a_delayed_ack() {
-        let rtt = Duration::from_millis(10);
-        assert_eq!(TailLoss::timeout(rtt, false), Duration::from_millis(22));
-        assert_eq!(TailLoss::timeout(rtt, true), Duration::from_millis(220));
+        let (now, rtt) = (Instant::from_millis(1_000), 10_000_000);
+        assert_eq!(TailLoss::due(now, rtt, false), Instant::from_millis(1_022));
+        assert_eq!(TailLoss::due(now, rtt, true), Instant::from_millis(1_220));
     }
 }

@@ -108,6 +108,15 @@ impl Active {
         }
     }
 
+    /// The congestion window, which is asked for all the time.
+    #[inline]
+    pub(super) fn cwnd(&self) -> u32 {
+        match self {
+            Self::NewReno(controller) => controller.cwnd(),
+            Self::Custom(controller) => controller.cwnd(),
+        }
+    }
+
     pub(super) fn get(&self) -> &dyn Controller {
         match self {
             Self::NewReno(controller) => controller,
