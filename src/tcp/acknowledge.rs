@@ -175,15 +175,14 @@ impl Connection {
         }
         // RFC 3168 section 6.1.2: the window should not grow by an ACK that echoes congestion.
         if self.recovery.lets_window_grow() && !echoes_congestion {
-            let controller = self.congestion.get_mut();
-            let slow_start = controller.cwnd() < controller.ssthresh();
-            controller.on_ack(&AckSample {
+            let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+            self.congestion.get_mut().on_ack(&AckSample {
                 now,
                 // What duplicate ACKs have announced has let new segments out already.
                 acked: report.acked.saturating_sub(report.credit),
                 in_flight: report.in_flight,
                 rtt: report.rtt,
-                cwnd_limited: self.window_use.lets_grow(controller.cwnd(), slow_start),
+                cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
             });
         }
         if self.flight.is_empty() {

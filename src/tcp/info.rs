@@ -120,7 +120,7 @@ impl Connection {
             retries: self.retries,
             probes: self.unanswered,
             cwnd: self.cwnd(),
-            ssthresh: self.congestion.get().ssthresh(),
+            ssthresh: self.congestion.ssthresh(),
             mss: self.effective_mss(),
             recv_mss: self.ack.full_size(),
             announced_mss: u32::from(self.announced_mss()),

@@ -186,15 +186,14 @@ impl Connection {
             || in_network == 0
             || in_network + range.len() <= self.congestion.cwnd();
         if !may {
-            self.note_window_use(true);
+            self.note_window_use(in_network, true);
         }
         may.then_some(range)
     }
 
     /// Notes how much of the congestion window is in use; `full` when something has to wait for it.
     #[inline]
-    fn note_window_use(&mut self, full: bool) {
-        let in_network = self.flight.in_network();
+    fn note_window_use(&mut self, in_network: u32, full: bool) {
         let full = full || in_network + self.effective_mss() > self.congestion.cwnd();
         self.window_use.note(self.snd.una, self.snd.nxt, in_network, full);
     }
@@ -303,8 +302,9 @@ impl Connection {
             self.timers.start(Timer::Persist, now + wait);
             return None;
         }
-        if len > 0 && !probing && !self.congestion_allows(len) {
-            self.note_window_use(true);
+        let in_network = self.flight.in_network();
+        if len > 0 && !probing && !self.congestion_allows(in_network, len) {
+            self.note_window_use(in_network, true);
             return None;
         }
         // The FIN takes a sequence number, and so room in the window.
@@ -333,13 +333,13 @@ impl Connection {
         let more = len == most
             && !probing
             && unsent.min(usable) - len >= len
-            && self.congestion_allows(2 * len);
+            && self.congestion_allows(in_network + len, len);
         if len == most && !probing && self.ends_burst(more) {
             outgoing.flags |= Flags::PSH;
         }
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
-        self.note_window_use(false);
+        self.note_window_use(in_network + range.len(), false);
         if self.settings.not_sent_low_water < u32::MAX {
             // Sending makes room, too.
             self.notice_room();
@@ -400,8 +400,9 @@ impl Connection {
         self.settings.no_delay || urgent || !small_in_flight
     }
 
-    fn congestion_allows(&self, len: u32) -> bool {
-        let in_network = self.flight.in_network();
+    /// Whether `len` bytes more may follow the `in_network` that are there already.
+    #[inline]
+    fn congestion_allows(&self, in_network: u32, len: u32) -> bool {
         let window = self.congestion.cwnd().saturating_add(self.recovery.credit());
         in_network == 0 || in_network.saturating_add(len) <= window
     }

@@ -117,10 +117,12 @@ impl Active {
         }
     }
 
-    pub(super) fn get(&self) -> &dyn Controller {
+    /// The slow start threshold.
+    #[inline]
+    pub(super) fn ssthresh(&self) -> u32 {
         match self {
-            Self::NewReno(controller) => controller,
-            Self::Custom(controller) => controller.as_ref(),
+            Self::NewReno(controller) => controller.ssthresh(),
+            Self::Custom(controller) => controller.ssthresh(),
         }
     }
 
