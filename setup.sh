@@ -571,8 +571,8 @@ run_tests() {
     check "clippy, library alone" cargo clippy --locked --no-default-features --lib -- -D warnings
     check "documentation" env RUSTDOCFLAGS="-D warnings" \
         cargo doc --locked --no-deps --document-private-items --all-features
-    # With the object that packetdrill loads, which one of the tests loads as well.
-    if build debug --all-features --lib --bins --examples "${targets[@]}"; then
+    check "the object that packetdrill loads" cargo build --locked --all-features --examples
+    if build debug --all-features --lib --bins "${targets[@]}"; then
         suites debug --all-features --lib --bins "${targets[@]}"
         suites debug --all-features --doc
     fi

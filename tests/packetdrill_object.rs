@@ -24,7 +24,8 @@ fn path() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let profile = program.parent().and_then(|deps| deps.parent()).unwrap();
     let object = profile.join("examples/libtunstack_packetdrill.so");
-    assert!(object.exists(), "{} has not been built", object.display());
+    let how = "cargo build --features packetdrill --examples";
+    assert!(object.exists(), "{} is missing: {how}", object.display());
     object
 }
 
