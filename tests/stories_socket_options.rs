@@ -1,6 +1,8 @@
 //! What applications can set of a connection or a listener, and ask of them: corks and parts,
 //! low-water marks, the MSS, buffers, peeking, readiness, lengths of queues.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::peer::{Isns, Peer, with_each_isn};

@@ -1,5 +1,7 @@
 //! The end of a flight is lost: probes long before the retransmission timer (RFC 8985 section 7).
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::peer::{Isns, Peer, with_each_isn};

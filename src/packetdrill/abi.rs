@@ -297,7 +297,7 @@ unsafe extern "C" fn recvmsg(
         return answer(Err(Errno::EFAULT));
     };
     // SAFETY: as for recvmsg(2).
-    let parts = unsafe { parts_at(message.msg_iov, message.msg_iovlen as usize) };
+    let parts = unsafe { parts_at(message.msg_iov, message.msg_iovlen) };
     let received = parts.and_then(|parts| {
         // SAFETY: as for recvmsg(2).
         unsafe { scatter(world(u), fd, parts, flags) }
@@ -365,7 +365,7 @@ unsafe extern "C" fn sendmsg(
         return answer(Err(Errno::EFAULT));
     };
     // SAFETY: as for sendmsg(2).
-    let data = unsafe { gather(message.msg_iov, message.msg_iovlen as usize) };
+    let data = unsafe { gather(message.msg_iov, message.msg_iovlen) };
     // SAFETY: `u` is that of the table.
     count(data.and_then(|data| unsafe { world(u) }.send(fd, data, flags)))
 }

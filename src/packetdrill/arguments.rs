@@ -59,7 +59,7 @@ pub(super) unsafe fn gather(parts: *const libc::iovec, n: usize) -> Result<Vec<u
 /// As for recvmsg(2).
 pub(super) unsafe fn put_left(message: &mut libc::msghdr, left: Option<usize>) {
     let needed = unsafe { libc::CMSG_SPACE(mem::size_of::<c_int>() as c_uint) } as usize;
-    let Some(left) = left.filter(|_| message.msg_controllen as usize >= needed) else {
+    let Some(left) = left.filter(|_| message.msg_controllen >= needed) else {
         message.msg_controllen = 0;
         return;
     };

@@ -54,11 +54,11 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
     out[2] = info.retries;
     out[3] = info.probes;
     out[4] = info.backoff;
-    out[5] = u8::from(info.timestamps) * TIMESTAMPS
-        | u8::from(info.sack) * SACK
-        | u8::from(info.scales.is_some()) * WINDOW_SCALE;
+    out[5] = (u8::from(info.timestamps) * TIMESTAMPS)
+        | (u8::from(info.sack) * SACK)
+        | (u8::from(info.scales.is_some()) * WINDOW_SCALE);
     if let Some((send, recv)) = info.scales {
-        out[6] = send.shift() | recv.shift() << 4;
+        out[6] = send.shift() | (recv.shift() << 4);
     }
     let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     let ago = |then: Instant| u32::try_from(now.since(then).as_millis()).unwrap_or(u32::MAX);
