@@ -531,8 +531,8 @@ packetdrill_suite() {
     [[ -x $PACKETDRILL ]] || die "PACKETDRILL=$PACKETDRILL is no program: build packetdrill first"
     local only=(our_own_scripts_pass)
     [[ -z ${PACKETDRILL_SCRIPTS:-} ]] || only=()
-    run_logged "$LOGS/build" cargo build --release --features packetdrill \
-        --example tunstack_packetdrill || true
+    check "the object that packetdrill loads (release)" cargo build --locked --release \
+        --features packetdrill --example tunstack_packetdrill
     suites packetdrill --release --test real_packetdrill -- --ignored --nocapture "${only[@]}"
     grep -o 'packetdrill: .*' "$LOGS/tests" || true
 }

@@ -21,6 +21,8 @@
 //! - `device`: where packets come from and go to: a TUN, memory, a capture in between.
 //! - `runtime`: the event loop, and the apps that live in it.
 //! - `apps`: echo, discard, chargen, HTTP.
+//! - `packetdrill`, behind a feature of that name: sockets on a virtual clock, for the conformance
+//!   tester.
 //! - [`manual`]: attacks and our answers, the reason for every default, what is left out.
 //!
 //! Below `device` and `runtime` nothing reads a clock, draws randomness from the system, opens a
@@ -42,7 +44,7 @@
 //! | 9293 3.8.6, 3.7.4 | windows, Nagle, silly windows | `tcp/output.rs` |
 //! | 9293 3.8.4, 3.8.6.1 | keep-alive, zero-window probes | `tcp/expiry.rs` |
 //! | 9293 3.8.6.3, 5681 4.2 | delayed ACKs | `tcp/ack.rs` |
-//! | 9293 3.10.1 to 3.10.6 | what applications ask for | `stack/sockets.rs` |
+//! | 9293 3.10.1 to 3.10.6 | what applications ask for | `stack/sockets.rs`, `tcp/info.rs` |
 //! | 1191, 8201 | path MTU | `ip/path_mtu.rs` |
 //! | 1337, 6191 | TIME-WAIT | `stack/time_wait.rs` |
 //! | 2018 | SACK blocks sent | `tcp/recv_buffer.rs` |
@@ -50,12 +52,14 @@
 //! | 3168 | ECN | `tcp/ecn.rs` |
 //! | 3042, 5681, 6582 | limited transmit, fast retransmit, NewReno | `tcp/recovery.rs` |
 //! | 5681, 6928 | congestion window | `tcp/congestion` |
-//! | 5927 | ICMP errors that count | `stack/control.rs`, `tcp/acknowledge.rs` |
+//! | 5927 | ICMP errors that count | `stack/control.rs`, `tcp/soft_error.rs` |
 //! | 9293 3.8.3, 3.9.1.8, 5461 | soft errors, R1 | `tcp/soft_error.rs` |
 //! | 6056 | ephemeral ports | `stack/ports.rs` |
 //! | 6298 | retransmission timeout | `tcp/rto.rs` |
 //! | 6528 | initial sequence numbers | `stack/keys.rs` |
+//! | 7661, 2861 | a window that is not used does not grow | `tcp/window_use.rs` |
 //! | 7323 | timestamps, PAWS, window scale | `tcp/timestamps.rs`, `wire/segment.rs` |
+//! | 8985 7 | tail loss probes | `tcp/tail_loss.rs` |
 //! | 862 to 864 | echo, discard, chargen | `apps` |
 //! | 9110, 9112 | HTTP | `apps/http` |
 //!

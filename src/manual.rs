@@ -58,7 +58,9 @@
 //! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
-//! | restart after idle | window back to 10 segments after a pause of one RTO | RFC 5681 section 4.1; ssthresh keeps what was learnt |
+//! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
+//! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's |
+//! | least burst | 2 full-sized segments | the last of a burst is marked with PSH, as Linux does, so that a receiver which gathers segments passes them on |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
 //! | ECN | agreed to when the peer asks, not asked for | `tcp_ecn` 2: some middleboxes still drop a SYN that asks (RFC 3168 section 6.1.1.1) |
 //! | TTL | 64 | |

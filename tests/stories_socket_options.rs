@@ -258,6 +258,8 @@ fn settings_that_make_no_sense_are_refused_and_change_nothing() {
     assert_eq!(peer.stack.connect_with(None, to, bad), Err(ConnectError::Settings(mss)));
     let small = peer.stack.configure(peer.id, |to| to.max_send_buffer = 10);
     assert_eq!(small, Err(ConfigError::Buffer { name: "send", bytes: 10 }));
+    let low = peer.stack.configure(peer.id, |to| to.not_sent_low_water = 0);
+    assert_eq!(low, Err(ConfigError::LowWater));
     let keep_alive = KeepAlive { count: 0, ..KeepAlive::default() };
     let never = peer.stack.configure(peer.id, |to| to.keep_alive = Some(keep_alive));
     assert_eq!(never, Err(ConfigError::KeepAlive));

@@ -21,6 +21,18 @@ fn with_sack(isns: Isns, change: impl FnOnce(&mut Config)) -> Peer {
     peer
 }
 
+/// Eight segments of which seven are acknowledged, and a probe of the last; the congestion window
+/// before it.
+#[track_caller]
+fn probes_the_eighth(peer: &mut Peer) -> u32 {
+    peer.writes(8_000);
+    peer.ignores_the_rest();
+    peer.sends(". 1:1(0) ack 7001");
+    let before = cwnd(peer);
+    peer.hears_within(ms(1)..=ms(400), "P. 7001:8001(1000) ack 1");
+    before
+}
+
 fn cwnd(peer: &Peer) -> u32 {
     peer.stack.info(peer.id).unwrap().cwnd
 }
@@ -99,11 +111,7 @@ fn a_loss_that_a_probe_has_repaired_reduces_the_window() {
     // RFC 8985 7.4.2: an ACK beyond the probe, and no second one for the original.
     with_each_isn(|isns| {
         let mut peer = with_sack(isns, |_| {});
-        peer.writes(8_000);
-        peer.ignores_the_rest();
-        peer.sends(". 1:1(0) ack 7001");
-        let before = cwnd(&peer);
-        peer.hears_within(ms(1)..=ms(400), "P. 7001:8001(1000) ack 1");
+        let before = probes_the_eighth(&mut peer);
         peer.sends(". 1:1(0) ack 8001");
         assert_eq!(cwnd(&peer), before, "nothing is known yet");
         peer.writes(1_000);
@@ -120,11 +128,7 @@ fn a_probe_that_was_not_needed_reduces_nothing() {
     for second in [". 1:1(0) ack 8001", ". 1:1(0) ack 8001 <sack 7001:8001>"] {
         with_each_isn(|isns| {
             let mut peer = with_sack(isns, |_| {});
-            peer.writes(8_000);
-            peer.ignores_the_rest();
-            peer.sends(". 1:1(0) ack 7001");
-            let before = cwnd(&peer);
-            peer.hears_within(ms(1)..=ms(400), "P. 7001:8001(1000) ack 1");
+            let before = probes_the_eighth(&mut peer);
             peer.sends(". 1:1(0) ack 8001");
             peer.sends(second);
             peer.writes(1_000);

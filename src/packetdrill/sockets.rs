@@ -180,7 +180,7 @@ impl World {
         }
         let mut on = socket.bound.unwrap_or_else(|| any(socket.family));
         if on.port() == 0 {
-            on.set_port(FIRST_PORT + fd as u16);
+            on.set_port(FIRST_PORT | fd as u16);
         }
         // As many as Linux keeps: its queue is full when there is one more than the backlog.
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).saturating_add(1);

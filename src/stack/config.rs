@@ -95,6 +95,9 @@ pub(super) fn validate(settings: &Settings) -> Result<(), ConfigError> {
             return Err(ConfigError::Buffer { name, bytes });
         }
     }
+    if settings.not_sent_low_water == 0 {
+        return Err(ConfigError::LowWater);
+    }
     if let Some(mss) = settings.max_segment.filter(|mss| !MAX_SEGMENT.contains(mss)) {
         return Err(ConfigError::MaxSegment(mss));
     }
@@ -129,6 +132,8 @@ pub enum ConfigError {
         /// What was asked for.
         bytes: u32,
     },
+    /// With a low-water mark of zero nothing could ever be written.
+    LowWater,
     /// The limit of the MSS is out of range.
     MaxSegment(u16),
     /// A time of the keep-alive is below a second, or there is no probe.
@@ -154,6 +159,9 @@ impl fmt::Display for ConfigError {
                      use {LEAST_BUFFER} to {MOST_BUFFER}"
                 )
             }
+            Self::LowWater => f.write_str(
+                "a low-water mark of 0 would let nothing be written: use 1 or more, or u32::MAX for none",
+            ),
             Self::MaxSegment(mss) => {
                 let (least, most) = (MAX_SEGMENT.start(), MAX_SEGMENT.end());
                 write!(f, "an MSS of {mss} is out of range: use {least} to {most}")

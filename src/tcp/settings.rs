@@ -28,7 +28,8 @@ pub struct Settings {
     /// The most bytes the send buffer may grow to: 2 KiB to 1 GiB.
     pub max_send_buffer: u32,
     /// Take no more from the application while this many bytes wait to be sent for the first time
-    /// (TCP_NOTSENT_LOWAT): what is written later can still be chosen later.
+    /// (TCP_NOTSENT_LOWAT): what is written later can still be chosen later. At least 1;
+    /// `u32::MAX`: no such mark.
     pub not_sent_low_water: u32,
     /// The MSS announced to the peer, and the most sent, where the link would carry more: 88 to
     /// 65495 (TCP_MAXSEG).

@@ -46,7 +46,7 @@ impl TailLoss {
     #[inline]
     pub(super) fn due(now: Instant, srtt: u64, single: bool) -> Instant {
         let more = if single { MAX_ACK_DELAY } else { GRAIN };
-        Instant::from_nanos(now.as_nanos() + 2 * srtt + more)
+        Instant::from_nanos(now.as_nanos().saturating_add(2 * srtt + more))
     }
 
     /// A probe goes out; SND.NXT is `nxt` after it.
