@@ -409,11 +409,15 @@ fn a_syn_sent_rejects_an_acknowledgment_of_what_was_not_sent() {
 
 #[test]
 fn a_reset_refuses_only_with_an_acceptable_acknowledgment() {
-    // RFC 9293 3.10.7.3, second step.
+    // RFC 9293 3.10.7.3, second step; RFC 5961 3.2: "In all other cases the receiver MUST silently
+    // discard the segment".
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::SynSent).peer;
-        peer.sends("R 0:0(0)");
-        peer.is_in(State::SynSent);
+        for line in ["R 0:0(0)", "R 1:1(0)", "R. 0:0(0) ack 0", "R. 0:0(0) ack 2"] {
+            peer.sends(line);
+            peer.hears_nothing();
+            peer.is_in(State::SynSent);
+        }
         peer.sends("R. 0:0(0) ack 1");
         peer.hears_nothing();
         peer.is_over(CloseReason::Refused);

@@ -309,6 +309,29 @@ fn what_acknowledges_the_unsent_or_the_ancient_is_answered_and_dropped() {
 }
 
 #[test]
+fn how_old_an_acknowledgment_may_be_follows_the_largest_window_of_the_peer() {
+    // RFC 5961 5.2: "MAX.SND.WND is defined as the largest window that the local sender has ever
+    // received from its peer. This window may be scaled".
+    with_each_isn(|isns| {
+        for (options, largest) in [("mss 1000", 3_000u32), ("mss 1000,wscale 2", 12_000)] {
+            for (age, acceptable) in [(largest, true), (largest + 1, false)] {
+                let mut peer = Peer::new(isns);
+                peer.listens();
+                peer.window = 1_000;
+                peer.shakes_hands(options);
+                peer.accepts();
+                for window in [3_000, 500] {
+                    peer.sends(&format!(". 1:1(0) ack 1 win {window}"));
+                }
+                peer.sends(&format!("P. 1:101(100) ack {}", 1u32.wrapping_sub(age)));
+                peer.hears(&format!(". 1:1(0) ack {}", if acceptable { 101 } else { 1 }));
+                peer.is_in(State::Established);
+            }
+        }
+    });
+}
+
+#[test]
 fn without_an_acknowledgment_a_segment_is_dropped_in_every_state() {
     with_each_isn(|isns| {
         for state in SYNCHRONIZED {
