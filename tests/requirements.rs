@@ -3,7 +3,7 @@
 //!
 //! RFC 9293 numbers its own in appendix B. Of the other RFCs each sentence with a MUST, a SHOULD or a
 //! MAY (RFC 2119), or with the same in other words, is a row, by its section, as far as it is about a
-//! TCP. The tables are data; the tests here see to it that they name tests that exist, and that
+//! TCP; "RECOMMENDED" is a SHOULD. The tables are data; the tests here see to it that they name tests that exist, and that
 //! that of appendix B is complete.
 
 #![allow(clippy::unwrap_used)]

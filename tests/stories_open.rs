@@ -54,7 +54,7 @@ fn a_handshake_works_over_ipv6() {
 
 #[test]
 fn the_syn_ack_has_the_options_that_the_syn_offered_and_no_other() {
-    // RFC 7323 2.5 and 3.2, RFC 2018 2.
+    // RFC 7323 2.2, 2.3 and 3.2, RFC 2018 2.
     with_each_isn(|isns| {
         for (offered, answered) in [
             ("mss 1460", "mss 1460"),

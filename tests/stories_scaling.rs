@@ -66,6 +66,24 @@ fn a_connect_scales_only_with_a_peer_that_does() {
 }
 
 #[test]
+fn the_scale_that_we_offer_follows_the_buffer_and_is_offered_even_if_it_is_zero() {
+    // Section 2.2: "a TCP that is prepared to scale windows SHOULD send the option, even if its own
+    // scale factor is 1 and the exponent 0"; section 2.3: "the shift count MUST be limited to 14".
+    with_each_isn(|isns| {
+        for (buffer, shift) in [(20_000, 0), (65_535, 0), (1 << 20, 5), (1 << 30, 14)] {
+            let mut peer = Peer::with(isns, |config| config.tcp.max_recv_buffer = buffer);
+            peer.listens();
+            peer.sends("S 0:0(0) <mss 1460,wscale 0>");
+            let answer = peer.hears("S. 0:0(0) ack 1").options.window_scale;
+            assert_eq!(answer.map(|scale| scale.shift()), Some(shift), "{buffer}");
+            peer.connects();
+            let syn = peer.hears("S 0:0(0)").options.window_scale;
+            assert_eq!(syn.map(|scale| scale.shift()), Some(shift), "{buffer}");
+        }
+    });
+}
+
+#[test]
 fn whatever_was_once_within_the_window_is_taken() {
     // Section 2.4: "The receiver MUST honor, as in window, any segment that would have been in window
     // for any <ACK> sent by the receiver". Crumbs that nobody reads make the window shrink by less
