@@ -295,6 +295,21 @@ fn every_ack_below_a_hole_reports_what_has_arrived_beyond_it_newest_first() {
 }
 
 #[test]
+fn a_segment_that_comes_again_puts_its_block_first() {
+    // RFC 2018 4: "The first SACK block MUST specify the contiguous block of data containing the
+    // segment which triggered this ACK".
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns);
+        peer.sends("P. 201:301(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:301>");
+        peer.sends("P. 401:501(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 401:501 201:301>");
+        peer.sends("P. 201:301(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:301 401:501>");
+    });
+}
+
+#[test]
 fn four_blocks_fit_and_three_beside_timestamps() {
     with_each_isn(|isns| {
         for (options, fit) in [("mss 1460,sackOK", 4), ("mss 1460,sackOK,TS val 1 ecr 0", 3)] {

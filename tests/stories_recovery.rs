@@ -344,6 +344,22 @@ fn the_third_duplicate_sends_the_lost_segment_again_at_once() {
 }
 
 #[test]
+fn one_acknowledgment_starts_no_recovery_however_much_it_reports() {
+    // RFC 2018 5.1: "recovery is not triggered by a single ACK reporting out-of-order packets at the
+    // receiver".
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000,sackOK");
+        peer.writes(10_000);
+        hears_segments(&mut peer, 1..=10);
+        let cwnd = peer.stack.info(peer.id).unwrap().cwnd;
+        peer.sends(". 1:1(0) ack 1 <sack 1001:2001 3001:6001 7001:10001>");
+        peer.hears_nothing();
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.retransmissions, info.cwnd), (0, cwnd));
+    });
+}
+
+#[test]
 fn limited_transmit_respects_the_peers_window() {
     // RFC 3042 2: only if the advertised window allows.
     with_each_isn(|isns| {

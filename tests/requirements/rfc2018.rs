@@ -56,6 +56,7 @@ pub(crate) const TABLE: &[R] = &[
         "the first block holds the segment that brought the ACK about",
         Done(&[
             "every_ack_below_a_hole_reports_what_has_arrived_beyond_it_newest_first",
+            "a_segment_that_comes_again_puts_its_block_first",
             "the_island_that_grew_last_comes_first",
         ]),
     ),
@@ -93,22 +94,23 @@ pub(crate) const TABLE: &[R] = &[
         Done(&["after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported"]),
     ),
     R(
-        "2018 5 (4) MUST",
-        "what was reported before a timeout does not say what is sent again",
-        Done(&["after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported"]),
-    ),
-    R(
         "2018 5.1 (1) MUST",
         "congestion control stays: one ACK does not start recovery",
         Done(&[
+            "one_acknowledgment_starts_no_recovery_however_much_it_reports",
             "the_third_duplicate_sends_the_lost_segment_again_at_once",
             "recovery_halves_the_window",
         ]),
     ),
     R(
-        "2018 8 (1) MUST",
-        "the sender keeps text until it is acknowledged, reported or not",
+        "2018 5.1 (2) MUST",
+        "what was reported before a timeout does not say what is sent again",
         Done(&["after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported"]),
+    ),
+    R(
+        "2018 8 (1) MAY",
+        "what was reported may be thrown away",
+        Declined("it is kept until it is read, or until a FIN says that it was never sent"),
     ),
     R(
         "2018 8 (2) MUST",
@@ -124,5 +126,10 @@ pub(crate) const TABLE: &[R] = &[
             "one_island_too_many_is_dropped_but_islands_may_still_grow",
             "agrees_with_a_set_of_bytes",
         ]),
+    ),
+    R(
+        "2018 8 (4) MUST",
+        "the sender keeps text until it is acknowledged, reported or not",
+        Done(&["after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported"]),
     ),
 ];
