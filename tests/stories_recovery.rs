@@ -135,6 +135,22 @@ fn a_first_timeout_without_a_sample_comes_after_a_second() {
 }
 
 #[test]
+fn a_connect_whose_syn_was_sent_again_starts_its_data_at_three_seconds() {
+    // RFC 6298 5.7: "the RTO MUST be re-initialized to 3 seconds when data transmission begins".
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.hears_within(secs(1)..=secs(1), "S 0:0(0)");
+        peer.sends("S. 0:0(0) ack 1 <mss 1000>");
+        peer.hears(". 1:1(0) ack 1");
+        peer.writes(100);
+        peer.hears("P. 1:101(100) ack 1");
+        peer.hears_within(ms(2_999)..=ms(3_001), "P. 1:101(100) ack 1");
+    });
+}
+
+#[test]
 fn an_acknowledgment_of_a_retransmission_is_no_sample() {
     // Karn's algorithm (RFC 6298 3): the back-off stays until a segment sent once is acknowledged.
     with_each_isn(|isns| {
