@@ -9,6 +9,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::states::in_state;
 use tunstack::Event;
 use tunstack::tcp::State;
+use tunstack::wire::Flags;
 
 /// A connection whose peer may be sent SACK blocks.
 fn with_sack(isns: Isns) -> Peer {
@@ -510,6 +511,33 @@ fn urgent_text_goes_out_marked_and_does_not_wait() {
         peer.written = 15;
         peer.writes(10);
         peer.hears("P. 16:26(10) ack 1");
+    });
+}
+
+#[test]
+fn urgent_text_may_be_longer_than_a_segment_and_than_the_pointer_can_say() {
+    // RFC 9293 3.8.5 (MUST-31): "a sequence of urgent data of any length".
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        let text = common::pattern::bytes(0, 0, 70_000);
+        assert_eq!(peer.stack.write_urgent(peer.id, &text), Ok(70_000));
+        let (mut arrived, mut behind) = (0u32, Vec::new());
+        while arrived < 70_000 {
+            for packet in peer.all() {
+                assert!(packet.has(Flags::URG), "{packet}");
+                assert_eq!(packet.seq, peer.iss + 1 + arrived);
+                arrived += packet.text.len() as u32;
+                let left = 70_000 - (arrived - packet.text.len() as u32);
+                behind.push((u32::from(packet.urgent), left.min(65_535)));
+            }
+            peer.sends(&format!(". 1:1(0) ack {}", 1 + arrived));
+        }
+        assert!(behind.iter().all(|(told, left)| told == left), "{behind:?}");
+        // The other way: marks that each reach as far as the pointer can.
+        peer.sends("U. 1:1461(1460) ack 70001 urg 65535");
+        peer.sends("U. 1461:2921(1460) ack 70001 urg 65535");
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(1_460 + 65_535));
+        peer.reads(2_920);
     });
 }
 

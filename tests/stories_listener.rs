@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::net::{IpAddr, SocketAddr};
+
 use common::packet;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::secs;
@@ -185,6 +187,48 @@ fn a_listener_on_any_address_hears_all_of_its_family() {
     peer.remote.set_ip(packet::address(2, true));
     peer.sends("S 0:0(0) <mss 1440>");
     assert!(peer.next().has(Flags::RST), "IPv4 does not hear IPv6");
+}
+
+#[test]
+fn a_connection_keeps_the_local_address_that_it_began_with() {
+    // RFC 9293 3.9.1.1 (MUST-45): "TCP implementations MUST use the same local address that was used
+    // in those previous segments".
+    with_each_isn(|isns| {
+        for address in [packet::address(1, false), packet::address(9, false)] {
+            let mut peer = Peer::with(isns, |config| {
+                config.addresses.push(packet::address(9, false));
+            });
+            let any = peer.stack.listen("0.0.0.0:80".parse().unwrap()).unwrap();
+            peer.local.set_ip(address);
+            peer.sends("S 0:0(0) <mss 1460>");
+            peer.sends(". 1:1(0) ack 1");
+            peer.id = peer.stack.accept(any).expect("a connection waits");
+            speaks_from(&mut peer, address);
+
+            let mut peer = Peer::with(isns, |config| {
+                config.addresses.push(packet::address(9, false));
+            });
+            peer.local = SocketAddr::new(address, 5_000);
+            peer.id = peer.stack.connect(Some(peer.local), peer.remote).unwrap();
+            peer.drain();
+            peer.sends("S. 0:0(0) ack 1 <mss 1460>");
+            speaks_from(&mut peer, address);
+        }
+    });
+}
+
+/// Whatever the connection sends until it is over comes from `address`.
+#[track_caller]
+fn speaks_from(peer: &mut Peer, address: IpAddr) {
+    peer.writes(100);
+    peer.passes(secs(2));
+    peer.sends("P. 1:101(100) ack 101");
+    peer.reads(100);
+    peer.closes();
+    peer.sends("F. 101:101(0) ack 102");
+    let sent = peer.all();
+    assert!(sent.len() > 4, "{sent:?}");
+    assert!(sent.iter().all(|packet| packet.from.ip() == address), "{sent:?}");
 }
 
 #[test]

@@ -115,5 +115,6 @@ mod tests {
         let second = keys.initial_sequence_number(t + Duration::from_millis(1), &flow(1));
         assert_eq!(first.distance_to(second), 250);
         assert_ne!(first, keys.initial_sequence_number(t, &flow(2)));
+        assert_ne!(first, Keys::new(&[8; 32]).initial_sequence_number(t, &flow(1)));
     }
 }

@@ -218,6 +218,7 @@ pub(crate) const TABLE: &[R] = &[
         "MUST-31",
         "urgent text may have any length",
         Done(&[
+            "urgent_text_may_be_longer_than_a_segment_and_than_the_pointer_can_say",
             "urgent_text_goes_out_marked_and_does_not_wait",
             "urgent_data_is_reported_once_and_stays_in_line",
         ]),
@@ -282,6 +283,7 @@ pub(crate) const TABLE: &[R] = &[
         Done(&[
             "an_open_that_cannot_be_is_refused_with_the_reason",
             "a_listener_may_share_its_port_with_connections",
+            "a_connection_keeps_the_local_address_that_it_began_with",
         ]),
     ),
     R(
@@ -295,7 +297,7 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MUST-45",
         "which the connection keeps",
-        Done(&["an_active_open_sends_a_syn_and_acknowledges_the_answer"]),
+        Done(&["a_connection_keeps_the_local_address_that_it_began_with"]),
     ),
     R(
         "MUST-46",
