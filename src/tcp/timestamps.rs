@@ -32,7 +32,7 @@ pub(crate) fn clock(now: Instant, offset: u32) -> u32 {
     (now.as_millis() as u32).wrapping_add(offset)
 }
 
-/// Whether timestamp `a` lies before `b` (RFC 7323 section 4.2).
+/// Whether timestamp `a` lies before `b` (RFC 7323 section 5.2).
 pub(crate) fn is_before(a: u32, b: u32) -> bool {
     (b.wrapping_sub(a) as i32) > 0
 }
