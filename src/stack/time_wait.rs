@@ -141,7 +141,8 @@ impl TimeWaitRecord {
         if segment.seq == self.rcv_nxt && segment.is_empty() && !old_timestamp {
             return TimeWaitVerdict::Ignore;
         }
-        if segment.payload.is_empty() && !self.limit.allow(now, interval) {
+        let may_echo = segment.is_empty() || segment.has(Flags::SYN);
+        if may_echo && !self.limit.allow(now, interval) {
             return TimeWaitVerdict::Ignore;
         }
         TimeWaitVerdict::Acknowledge

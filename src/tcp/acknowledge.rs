@@ -52,6 +52,10 @@ impl Connection {
             }
             self.set_window(segment.seq, segment.ack, window);
         }
+        if self.snd.wnd == 0 && self.timers.is_set(Timer::Persist) {
+            // The peer has just said that its window is closed: it need not be asked so soon.
+            self.timers.set(Timer::Persist, now + self.persist_interval());
+        }
         if self.snd.wnd == 0 && !self.orphan {
             // The peer answers: retransmissions into a closed window do not count against it
             // (RFC 9293 section 3.8.6.1, MUST-37).

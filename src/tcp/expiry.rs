@@ -106,7 +106,7 @@ impl Connection {
     /// How long a closed window is left alone: the RTO at first, then twice as long each time
     /// (RFC 9293 section 3.8.6.1, SHLD-29 and SHLD-30).
     pub(super) fn persist_interval(&self) -> Duration {
-        let doubled = self.rto.base().saturating_mul(1 << self.persist_backoff.min(10));
+        let doubled = self.rto.current().saturating_mul(1 << self.persist_backoff.min(10));
         doubled.min(super::rto::MOST)
     }
 
@@ -191,8 +191,10 @@ impl Connection {
     pub(crate) fn abort(&mut self) {
         if self.close_reason.is_none() {
             // CLOSING and LAST-ACK: "respond ok, delete the TCB"; nothing can be lost any more.
-            let done = matches!(self.state, State::SynSent | State::Closing | State::LastAck);
-            self.reset_owed = !done;
+            // But unread text is lost, and the peer should know (RFC 2525 section 2.17).
+            let closed = matches!(self.state, State::Closing | State::LastAck);
+            let done = closed && self.recv_buffer.readable() == 0;
+            self.reset_owed = self.state != State::SynSent && !done;
             self.end(CloseReason::Aborted);
         }
         self.orphan = true;

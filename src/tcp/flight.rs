@@ -24,8 +24,9 @@ pub(super) struct Sent {
 /// What an acknowledgment took out of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Acked {
-    /// When the newest segment that was sent only once, and is now acknowledged, was sent: the
-    /// one unambiguous RTT sample (RFC 6298 section 3, Karn's algorithm).
+    /// When the oldest segment that was sent only once, and is now acknowledged, was sent: an
+    /// unambiguous RTT sample (RFC 6298 section 3, Karn's algorithm), in which the time is counted
+    /// for which the peer delays its ACKs.
     pub(super) sent_at: Option<Instant>,
     /// Whether a segment acknowledged now had been sent more than once.
     pub(super) retransmitted: bool,
@@ -100,7 +101,7 @@ impl Flight {
                 if record.retransmitted {
                     acked.retransmitted = true;
                 } else {
-                    acked.sent_at = Some(record.sent_at);
+                    acked.sent_at.get_or_insert(record.sent_at);
                 }
                 if record.lost {
                     self.lost -= record.range.len();
@@ -249,10 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_is_that_of_the_newest_segment_sent_once() {
+    fn the_sample_is_that_of_the_oldest_segment_sent_once() {
         let (start, mut flight) = five();
         let acked = flight.on_ack(start + 300);
-        assert_eq!(acked, Acked { sent_at: Some(at(2)), retransmitted: false });
+        assert_eq!(acked, Acked { sent_at: Some(at(0)), retransmitted: false });
         assert_eq!(flight.size(), 200);
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::ecn::{self, EcnState};
 use super::input::{Acceptance, Arrival, acceptance};
 use super::timestamps::{TimestampState, clock};
-use super::{ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State};
+use super::{
+    ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State, Timer,
+};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
 
@@ -25,6 +27,9 @@ pub(super) const UNSCALED: u32 = 0xffff;
 /// The text of a SYN that is kept until the connection is established; the peer sends again what
 /// is not acknowledged.
 const MOST_EARLY_TEXT: usize = 1_460;
+
+/// How long after a reset that ends the peer's old connection our SYN goes out again; as Linux.
+const BEHIND_A_RESET: Duration = Duration::from_millis(8);
 
 /// What the options of two SYNs agree on. One function makes it, for active, passive and
 /// simultaneous open alike.
@@ -241,7 +246,9 @@ impl HalfOpen {
         }
         // RFC 5961 section 7: as in the synchronized states.
         let limited = match verdict {
-            HalfOpenVerdict::Acknowledge => segment.is_empty() || segment.has(Flags::SYN),
+            HalfOpenVerdict::Acknowledge => {
+                segment.is_empty() || segment.flags.intersects(Flags::SYN | Flags::RST)
+            }
             HalfOpenVerdict::Resend => true,
             _ => false,
         };
@@ -394,6 +401,11 @@ impl Connection {
         // First: the ACK.
         let acked = segment.has(Flags::ACK);
         if acked && segment.ack != self.snd.iss + 1 {
+            if self.retries == 0 && self.timers.is_set(Timer::Retransmit) {
+                // The peer still has an old connection with this four-tuple (RFC 9293 figure 9):
+                // the reset ends that, and our SYN need not wait a second to be heard.
+                self.timers.set(Timer::Retransmit, now + BEHIND_A_RESET);
+            }
             // "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset"
             return if segment.has(Flags::RST) { Arrival::NOTHING } else { Arrival::STRAY };
         }

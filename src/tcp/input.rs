@@ -129,6 +129,8 @@ impl Connection {
         }
         self.confirm_ecn(segment);
         // The window of a SYN is not scaled, and its ECE no echo; from here on they would be.
+        // Our own SYN,ACK may be lost: this tells the peer the same without its waiting for that.
+        self.ack.at_once();
         let window = self.negotiated.send_scale.compress(u32::from(segment.window));
         let flags = segment.flags - (Flags::SYN | Flags::ECE);
         Segment { seq: segment.seq + 1, flags, window, ..*segment }
@@ -163,7 +165,15 @@ impl Connection {
         segment: &Segment<'_>,
     ) -> ControlFlow<Arrival<'f>> {
         let window = self.rcv.nxt.len_to(self.rcv.edge);
-        if acceptance(segment.range(), self.rcv.nxt, window) == Acceptance::Outside {
+        // By the letter a segment that ends just before the window is not acceptable. As in Linux
+        // its ACK counts: a peer that has missed ours and sends its last text again may have
+        // heard more of us meanwhile.
+        let adjacent = !segment.is_empty() && segment.range().end == self.rcv.nxt;
+        let acceptance = acceptance(segment.range(), self.rcv.nxt, window);
+        if adjacent && !segment.flags.intersects(Flags::RST | Flags::SYN) {
+            self.ack.at_once();
+        }
+        if acceptance == Acceptance::Outside && !adjacent && !self.is_reset_at_fin(segment) {
             if !segment.has(Flags::RST) {
                 self.on_unacceptable(now, segment);
             }
@@ -193,7 +203,10 @@ impl Connection {
         if !segment.has(Flags::RST) {
             return Continue(());
         }
-        if segment.seq == self.rcv.nxt {
+        // A peer that aborts while some of its text is lost sends a reset behind all of it: where
+        // the newest text ends that we have told it of is as hard to guess as RCV.NXT.
+        let exact = segment.seq == self.rcv.nxt || self.sacked_end() == Some(segment.seq);
+        if exact || self.is_reset_at_fin(segment) {
             self.end(match self.state {
                 State::SynReceived => CloseReason::Refused,
                 // Both have closed, and all that was sent has arrived: nothing is lost by it.
@@ -206,6 +219,25 @@ impl Connection {
             self.challenge(now);
         }
         Break(Arrival::NOTHING)
+    }
+
+    /// Where that ends which lies furthest beyond a hole, if the peer has been told of it.
+    fn sacked_end(&self) -> Option<SeqNum> {
+        let fin = self.waiting_fin().map(|fin| fin + 1);
+        let end = fin.or_else(|| self.recv_buffer.newest_end());
+        end.filter(|_| self.negotiated.sack)
+    }
+
+    /// The peer's FIN, while something is missing before it.
+    pub(super) fn waiting_fin(&self) -> Option<SeqNum> {
+        self.rcv.fin.filter(|fin| fin.is_after(self.rcv.nxt))
+    }
+
+    /// A reset with the sequence number of the FIN that was received: as some stacks send it, which
+    /// do not count their FIN. Linux takes it, too.
+    fn is_reset_at_fin(&self, segment: &Segment<'_>) -> bool {
+        let at_fin = segment.seq + 1 == self.rcv.nxt && self.state.peer_has_closed();
+        at_fin && segment.has(Flags::RST)
     }
 
     /// Fourth step: the SYN bit (RFC 5961 section 4.2): in any synchronized state a challenge,
@@ -232,8 +264,10 @@ impl Connection {
             self.events |= Events::ESTABLISHED;
         }
         // RFC 5961 section 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; anything else is
-        // discarded and challenged.
-        let oldest = self.snd.una - self.snd.max_wnd;
+        // discarded and challenged, and so is an ACK of what lies before our first byte: no peer
+        // has ever been able to send that once it was connected.
+        let acked = u32::try_from(self.bytes_acked).unwrap_or(u32::MAX);
+        let oldest = self.snd.una - self.snd.max_wnd.min(acked);
         if segment.ack.is_after(self.snd.nxt) || segment.ack.is_before(oldest) {
             self.challenge(now);
             return Break(Arrival::NOTHING);
@@ -300,19 +334,27 @@ impl Connection {
     ) -> Arrival<'f> {
         let text = self.trim(segment);
         if self.state.peer_has_closed() {
-            // "This should not occur, since a FIN has been received": what is still sent is old.
-            if !segment.is_empty() {
+            // "This should not occur since a FIN has been received from the remote side. Ignore the
+            // segment text." What is sent again owes an ACK.
+            if !segment.is_empty() && segment.seq.is_before(self.rcv.nxt) {
                 self.ack.at_once();
             }
             return Arrival::NOTHING;
         }
         let end = segment.seq + segment.payload.len() as u32;
-        if self.orphan && self.state.is_synchronized() && end.is_after(self.rcv.nxt) {
+        let new_text = !segment.payload.is_empty() && end.is_after(self.rcv.nxt);
+        if self.orphan && self.state.is_synchronized() && new_text {
             // Section 3.6.1 (SHLD-3): nobody will read it, and the peer should know.
             self.end(CloseReason::Aborted);
             return Arrival::STRAY;
         }
         self.note_marks(segment, text.is_some());
+        let in_order =
+            segment.seq.is_at_or_before(self.rcv.nxt) && end.is_at_or_after(self.rcv.nxt);
+        if segment.has(Flags::FIN) && in_order {
+            // Nothing can lie beyond the FIN, whatever came before it.
+            self.recv_buffer.forget_islands();
+        }
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {
             let segments = segment.segments();
@@ -336,6 +378,8 @@ impl Connection {
     fn trim<'f>(&self, segment: &Segment<'f>) -> Option<(SeqNum, &'f [u8])> {
         let start = segment.seq.later(self.rcv.nxt);
         let end = (segment.seq + segment.payload.len() as u32).earlier(self.rcv.edge);
+        // Nothing lies beyond a FIN that waits for what is missing before it.
+        let end = self.rcv.fin.map_or(end, |fin| end.earlier(fin)).later(start);
         let before = segment.seq.len_to(start) as usize;
         let text = segment.payload.get(before..before + start.len_to(end) as usize)?;
         (!text.is_empty()).then_some((start, text))
@@ -382,7 +426,8 @@ impl Connection {
 
     /// Eighth step: the FIN bit. One beyond a hole is remembered until the hole is filled.
     fn check_fin(&mut self, segment: &Segment<'_>, fin: SeqNum) {
-        if segment.has(Flags::FIN) && fin.is_at_or_before(self.rcv.edge) {
+        let in_window = fin.is_at_or_after(self.rcv.nxt) && fin.is_at_or_before(self.rcv.edge);
+        if segment.has(Flags::FIN) && in_window {
             self.rcv.fin = Some(fin);
             if fin != self.rcv.nxt {
                 self.ack.at_once();

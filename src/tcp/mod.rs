@@ -435,6 +435,8 @@ impl Connection {
         if self.recv_buffer.readable() == 0 {
             return match self.close_reason {
                 Some(CloseReason::Finished) => Ok(0),
+                // All the peer had to say has arrived, whatever ended the connection afterwards.
+                Some(_) if self.rcv.fin.is_some_and(|fin| self.rcv.nxt.is_after(fin)) => Ok(0),
                 Some(reason) => Err(ReadError::Closed(reason)),
                 None if self.state.peer_has_closed() => Ok(0),
                 None => Err(ReadError::WouldBlock),
@@ -493,7 +495,8 @@ impl Connection {
             return true;
         }
         self.orphan = true;
-        let unread = self.recv_buffer.readable() > 0 || self.recv_buffer.has_hole();
+        // Text beyond a hole does not count: it has not been received yet.
+        let unread = self.recv_buffer.readable() > 0;
         if unread || self.settings.linger == Some(Duration::ZERO) {
             self.reset_unread();
             return false;

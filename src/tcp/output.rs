@@ -4,12 +4,9 @@
 use core::fmt;
 
 use super::tail_loss::TailLoss;
-use super::{Connection, State, Timer};
+use super::{Connection, Flight, State, Timer};
 use crate::time::{Duration, Instant};
-use crate::wire::{EcnField, Flags, Options, Segment, SeqNum, SeqRange};
-
-/// The SACK blocks that new text leaves room for: the rest is worth more to the peer as text.
-const SACK_BLOCKS_WITH_TEXT: u32 = 1;
+use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange};
 
 /// Bytes of the SACK option: padding and head, and each block (RFC 2018 section 3).
 const SACK_HEAD: u32 = 4;
@@ -150,7 +147,12 @@ impl Connection {
     fn send_syn(&mut self, now: Instant) -> Outgoing {
         self.syn_owed = false;
         let retransmission = self.snd.nxt != self.snd.iss;
-        if retransmission {
+        let crossed = self.state == State::SynReceived && self.retries == 0;
+        if crossed {
+            // The SYN,ACK of a simultaneous open: nothing is lost, and it is what the peer answers.
+            self.flight = Flight::default();
+            self.on_sent_syn(now);
+        } else if retransmission {
             self.retransmissions += 1;
             self.flight.on_first_sent_again(now);
         } else {
@@ -357,8 +359,11 @@ impl Connection {
     /// Whether the full-sized segment that goes out is the last of a burst of several; `more` tells
     /// whether another can follow at once.
     fn ends_burst(&mut self, more: bool) -> bool {
+        let least = u32::from(self.settings.least_burst);
+        if least == 0 {
+            return false;
+        }
         if self.burst.is_new() {
-            let least = u32::from(self.settings.least_burst);
             self.burst.start(self.cwnd(), self.effective_mss(), self.rto.srtt_nanos(), least);
         }
         self.burst.on_full(more)
@@ -368,11 +373,30 @@ impl Connection {
         matches!(self.state, State::FinWait1 | State::LastAck | State::Closing)
     }
 
-    /// Bytes of text in a full segment with the options it will carry.
+    /// Bytes of text in a full segment with the options it will carry. RFC 2018 section 4: "as
+    /// many distinct SACK blocks as possible".
     fn most_text(&self) -> u32 {
-        let sack =
-            if self.sends_sack() { SACK_HEAD + SACK_BLOCK * SACK_BLOCKS_WITH_TEXT } else { 0 };
+        let blocks = self.sack_blocks().as_slice().len() as u32;
+        let sack = if blocks > 0 { SACK_HEAD + SACK_BLOCK * blocks } else { 0 };
         self.effective_mss().saturating_sub(sack).max(1)
+    }
+
+    /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
+    /// three blocks beside timestamps. A FIN beyond a hole is told like the text before it, as by
+    /// Linux, so that the peer need not send it again.
+    fn sack_blocks(&self) -> SackBlocks {
+        let fin = self.waiting_fin();
+        if !self.negotiated.sack || (!self.recv_buffer.has_hole() && fin.is_none()) {
+            return SackBlocks::EMPTY;
+        }
+        let mut blocks = self.recv_buffer.sack_blocks();
+        if let Some(fin) = fin
+            && !blocks.extend_at(fin)
+        {
+            blocks.push(SeqRange::new(fin, 1));
+        }
+        blocks.truncate(if self.negotiated.timestamps { 3 } else { 4 });
+        blocks
     }
 
     /// Nagle and the sender's side of silly-window avoidance (RFC 9293 sections 3.7.4 and
@@ -425,10 +449,6 @@ impl Connection {
         }
     }
 
-    fn sends_sack(&self) -> bool {
-        self.negotiated.sack && self.recv_buffer.has_hole()
-    }
-
     /// Every segment of a synchronized connection goes through here, so that each carries the
     /// right ACK, window, timestamps and SACK blocks.
     fn finish(&mut self, now: Instant, seq: SeqNum, mut flags: Flags, text: Text) -> Outgoing {
@@ -443,14 +463,10 @@ impl Connection {
         if let Some(state) = &mut self.timestamps {
             options.timestamps = Some(state.stamp(now, self.rcv.nxt));
         }
-        if self.sends_sack() {
-            options.sack = self.recv_buffer.sack_blocks();
-            // RFC 2018 section 3: three fit beside timestamps; on a segment with text, those that
-            // fit into a full-sized one.
-            let most = if options.timestamps.is_some() { 3 } else { 4 };
-            let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
-            options.sack.truncate(most.min(left / SACK_BLOCK) as usize);
-        }
+        options.sack = self.sack_blocks();
+        // Text that is sent again may leave less room than it had.
+        let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
+        options.sack.truncate((left / SACK_BLOCK) as usize);
         let mut urgent = 0;
         if let Some(up) = self.snd.up.filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;

@@ -153,6 +153,11 @@ impl RecvBuffer {
         }
     }
 
+    /// Where the text ends that lies furthest beyond a hole.
+    pub(super) fn newest_end(&self) -> Option<SeqNum> {
+        self.islands.last().map(|island| island.range.end)
+    }
+
     /// Throws away what lies beyond a hole: the peer's FIN says that it was never sent.
     pub(super) fn forget_islands(&mut self) {
         self.islands = Vec::new();

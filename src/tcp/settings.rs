@@ -51,7 +51,9 @@ pub struct Settings {
     /// Start slowly again when nothing has been sent for a retransmission timeout (RFC 5681
     /// section 4.1).
     pub slow_start_after_idle: bool,
-    /// The least number of full-sized segments in a burst; the last is marked with PSH.
+    /// The least number of full-sized segments in a burst, the last of which is marked with PSH; 0:
+    /// PSH stands only where nothing that was written is left behind (RFC 9293 section 3.9.1.2,
+    /// MUST-61).
     pub least_burst: u8,
     /// Tell the application of soft errors and of urgent data (RFC 9293 section 3.9.1.8).
     pub error_reports: bool,
