@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::ecn::{self, EcnState};
-use super::input::{Acceptance, Arrival, acceptance};
+use super::input::{Acceptance, Arrival, acceptance, is_reset_in_window};
 use super::timestamps::{TimestampState, clock};
 use super::{
     ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State, Timer,
@@ -267,21 +267,24 @@ impl HalfOpen {
             // repeats the SYN-ACK.
             return HalfOpenVerdict::Resend;
         }
+        let window = first_window(settings);
+        if segment.has(Flags::RST) {
+            return if segment.seq == rcv_nxt {
+                HalfOpenVerdict::Forget
+            } else if is_reset_in_window(segment.seq, rcv_nxt, window) {
+                HalfOpenVerdict::Acknowledge
+            } else {
+                HalfOpenVerdict::Ignore
+            };
+        }
         // First: PAWS, then the sequence number.
         let old = self.agreed.timestamps
             && segment
                 .options
                 .timestamps
                 .is_some_and(|ts| super::timestamps::is_before(ts.value, self.ts_recent));
-        let acceptance = acceptance(segment.range(), rcv_nxt, first_window(settings));
-        let reset = segment.has(Flags::RST);
-        if (old && !reset) || acceptance == Acceptance::Outside {
-            return if reset { HalfOpenVerdict::Ignore } else { HalfOpenVerdict::Acknowledge };
-        }
-        if reset {
-            // RFC 5961 section 3.2: only an exact match counts.
-            let exact = segment.seq == rcv_nxt;
-            return if exact { HalfOpenVerdict::Forget } else { HalfOpenVerdict::Acknowledge };
+        if old || acceptance(segment.range(), rcv_nxt, window) == Acceptance::Outside {
+            return HalfOpenVerdict::Acknowledge;
         }
         if segment.has(Flags::SYN) {
             // "If the connection was initiated with a passive OPEN, then return this connection

@@ -60,6 +60,12 @@ pub(super) fn acceptance(segment: SeqRange, rcv_nxt: SeqNum, rcv_wnd: u32) -> Ac
     if inside { Acceptance::Inside } else { Acceptance::Outside }
 }
 
+/// RFC 5961 section 3.2: of a reset only the sequence number counts, and one outside the window is
+/// dropped in silence; an exact one counts also while the window is closed.
+pub(super) fn is_reset_in_window(seq: SeqNum, rcv_nxt: SeqNum, rcv_wnd: u32) -> bool {
+    seq == rcv_nxt || SeqRange::new(rcv_nxt, rcv_wnd).contains(seq)
+}
+
 impl Connection {
     /// SEGMENT ARRIVES. With `hand_out`, in-order text that nothing unread lies before comes back
     /// instead of going into the receive buffer.
@@ -165,18 +171,21 @@ impl Connection {
         segment: &Segment<'_>,
     ) -> ControlFlow<Arrival<'f>> {
         let window = self.rcv.nxt.len_to(self.rcv.edge);
+        if segment.has(Flags::RST) {
+            let near = self.is_reset_at_fin(segment) || self.sacked_end() == Some(segment.seq);
+            let inside = near || is_reset_in_window(segment.seq, self.rcv.nxt, window);
+            return if inside { Continue(()) } else { Break(Arrival::NOTHING) };
+        }
         // By the letter a segment that ends just before the window is not acceptable. As in Linux
         // its ACK counts: a peer that has missed ours and sends its last text again may have
         // heard more of us meanwhile.
         let adjacent = !segment.is_empty() && segment.range().end == self.rcv.nxt;
         let acceptance = acceptance(segment.range(), self.rcv.nxt, window);
-        if adjacent && !segment.flags.intersects(Flags::RST | Flags::SYN) {
+        if adjacent && !segment.has(Flags::SYN) {
             self.ack.at_once();
         }
-        if acceptance == Acceptance::Outside && !adjacent && !self.is_reset_at_fin(segment) {
-            if !segment.has(Flags::RST) {
-                self.on_unacceptable(now, segment);
-            }
+        if acceptance == Acceptance::Outside && !adjacent {
+            self.on_unacceptable(now, segment);
             return Break(Arrival::NOTHING);
         }
         Continue(())
