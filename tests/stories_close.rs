@@ -228,10 +228,13 @@ fn a_fin_that_comes_again_is_acknowledged_again() {
 
 #[test]
 fn text_after_a_fin_is_ignored() {
-    // RFC 9293 3.10.7.4, seventh step: "this should not occur".
+    // RFC 9293 3.10.7.4, seventh step: "This should not occur since a FIN has been received from the
+    // remote side. Ignore the segment text." What is sent again is acknowledged again.
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::CloseWait).peer;
         peer.sends("P. 2:102(100) ack 1");
+        peer.hears_nothing();
+        peer.sends("F. 1:1(0) ack 1");
         peer.hears(". 1:1(0) ack 2");
         peer.reads_end();
         peer.is_in(State::CloseWait);

@@ -79,7 +79,9 @@ fn an_exact_reset_ends_a_connection_in_every_synchronized_state() {
             let done = matches!(state, State::Closing | State::LastAck);
             let reason = if done { CloseReason::Finished } else { CloseReason::Reset };
             peer.is_over(reason);
-            let read = if done { Ok(0) } else { Err(ReadError::Closed(reason)) };
+            // After the peer's FIN nothing was to come, whatever ends the connection.
+            let end = done || state == State::CloseWait;
+            let read = if end { Ok(0) } else { Err(ReadError::Closed(reason)) };
             assert_eq!(peer.read_one(), read, "{state}");
             let written = peer.stack.write(peer.id, b"x");
             assert_eq!(written, Err(WriteError::Closed(reason)), "{state}");
@@ -311,28 +313,49 @@ fn a_half_open_entry_limits_its_answers_too() {
 
 #[test]
 fn what_acknowledges_the_unsent_or_the_ancient_is_answered_and_dropped() {
-    // Acceptable is SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT.
+    // Acceptable is SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT, but not what lies before our first
+    // byte: no peer was ever connected when it had heard less than our SYN.
+    const SENT: u32 = 80_000;
     with_each_isn(|isns| {
         for (ack, acceptable) in [
-            (1u32, true),
-            (2, false),
-            (100_000, false),
-            (1u32.wrapping_sub(65_535), true),
-            (1u32.wrapping_sub(65_536), false),
-            (1u32.wrapping_sub(1 << 31), false),
+            (1 + SENT, true),
+            (2 + SENT, false),
+            (SENT + 100_000, false),
+            (1 + SENT - 65_535, true),
+            (SENT - 65_535, false),
+            ((1 + SENT).wrapping_sub(1 << 31), false),
         ] {
             let mut peer = in_state(isns, State::Established).peer;
+            takes(&mut peer, SENT);
+            let ours = 1 + SENT;
             peer.sends(&format!("P. 1:101(100) ack {ack}"));
             if acceptable {
-                peer.hears(". 1:1(0) ack 101");
+                peer.hears(&format!(". {ours}:{ours}(0) ack 101"));
                 peer.reads(100);
             } else {
-                peer.hears(". 1:1(0) ack 1");
+                peer.hears(&format!(". {ours}:{ours}(0) ack 1"));
                 peer.reads_nothing();
             }
             peer.is_in(State::Established);
         }
+        for (ack, acceptable) in [(1u32, true), (0, false), (1u32.wrapping_sub(65_535), false)] {
+            let mut peer = in_state(isns, State::Established).peer;
+            peer.sends(&format!("P. 1:101(100) ack {ack}"));
+            peer.hears(&format!(". 1:1(0) ack {}", if acceptable { 101 } else { 1 }));
+        }
     });
+}
+
+/// The stack sends so many bytes, and the peer acknowledges them.
+fn takes(peer: &mut Peer, bytes: u32) {
+    let mut acked = 0;
+    for chunk in (1..=bytes).step_by(2_000) {
+        peer.writes((bytes + 1 - chunk).min(2_000) as usize);
+        while acked < (chunk + 1_999).min(bytes) {
+            acked += peer.all().iter().map(|packet| packet.text.len() as u32).sum::<u32>();
+            peer.sends(&format!(". 1:1(0) ack {}", 1 + acked));
+        }
+    }
 }
 
 #[test]
@@ -340,18 +363,22 @@ fn how_old_an_acknowledgment_may_be_follows_the_largest_window_of_the_peer() {
     // RFC 5961 5.2: "MAX.SND.WND is defined as the largest window that the local sender has ever
     // received from its peer. This window may be scaled".
     with_each_isn(|isns| {
-        for (options, largest) in [("mss 1000", 3_000u32), ("mss 1000,wscale 2", 12_000)] {
+        for (options, scale, largest) in
+            [("mss 1000", 1, 3_000u32), ("mss 1000,wscale 2", 4, 12_000)]
+        {
             for (age, acceptable) in [(largest, true), (largest + 1, false)] {
                 let mut peer = Peer::new(isns);
                 peer.listens();
-                peer.window = 1_000;
+                peer.window = 3_000 / scale;
                 peer.shakes_hands(options);
                 peer.accepts();
+                takes(&mut peer, 20_000);
                 for window in [3_000, 500] {
-                    peer.sends(&format!(". 1:1(0) ack 1 win {window}"));
+                    peer.sends(&format!(". 1:1(0) ack 20001 win {window}"));
                 }
-                peer.sends(&format!("P. 1:101(100) ack {}", 1u32.wrapping_sub(age)));
-                peer.hears(&format!(". 1:1(0) ack {}", if acceptable { 101 } else { 1 }));
+                peer.sends(&format!("P. 1:101(100) ack {}", 20_001 - age));
+                let ack = if acceptable { 101 } else { 1 };
+                peer.hears(&format!(". 20001:20001(0) ack {ack}"));
                 peer.is_in(State::Established);
             }
         }
