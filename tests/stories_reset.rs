@@ -352,7 +352,9 @@ fn takes(peer: &mut Peer, bytes: u32) {
     for chunk in (1..=bytes).step_by(2_000) {
         peer.writes((bytes + 1 - chunk).min(2_000) as usize);
         while acked < (chunk + 1_999).min(bytes) {
-            acked += peer.all().iter().map(|packet| packet.text.len() as u32).sum::<u32>();
+            let text: u32 = peer.all().iter().map(|packet| packet.text.len() as u32).sum();
+            assert_ne!(text, 0, "the stack is silent after {acked} bytes");
+            acked += text;
             peer.sends(&format!(". 1:1(0) ack {}", 1 + acked));
         }
     }
