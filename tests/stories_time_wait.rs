@@ -57,6 +57,30 @@ fn a_retransmitted_fin_is_acknowledged_and_restarts_the_wait() {
 }
 
 #[test]
+fn every_fin_is_acknowledged_however_often_it_comes() {
+    // RFC 9293 3.10.7.4: a "retransmission of the remote FIN" is acknowledged (fifth step), and so is
+    // what is not acceptable (first step). What has a FIN answers no ACK of ours, so no endless
+    // exchange can come of it; RFC 5961 7 limits what may.
+    with_each_isn(|isns| {
+        let mut peer = time_wait(isns, PLAIN, |_| {});
+        for line in ["F. 1:1(0) ack 2", "F. 0:0(0) ack 2", "F. 500:500(0) ack 2"] {
+            for _ in 0..20 {
+                peer.sends(line);
+                peer.hears(". 2:2(0) ack 2");
+            }
+        }
+        // A SYN may answer one, with text or a FIN as well.
+        for line in ["S. 0:0(0) ack 2", "S. 0:10(10) ack 2", "FS. 0:0(0) ack 2"] {
+            peer.passes(secs(1));
+            for _ in 0..20 {
+                peer.sends(line);
+            }
+            assert_eq!(peer.ignores_the_rest(), 1, "{line}");
+        }
+    });
+}
+
+#[test]
 fn a_restarted_record_goes_in_its_own_time_whatever_others_do() {
     with_each_isn(|isns| {
         let mut peer = time_wait(isns, PLAIN, |_| {});
