@@ -220,6 +220,47 @@ fn a_closed_window_is_probed_for_as_long_as_the_peer_answers() {
 }
 
 #[test]
+fn who_has_just_said_that_its_window_is_closed_is_not_asked_again_so_soon() {
+    // RFC 9293 3.8.6.1 (SHLD-29): "when a zero window has existed for the retransmission timeout
+    // period"; every ACK that says so lets it begin anew.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends(". 1:1(0) ack 1 win 0");
+        peer.writes(5_000);
+        for _ in 0..5 {
+            peer.passes(ms(150));
+            peer.hears_nothing();
+            peer.sends(". 1:1(0) ack 1 win 0");
+        }
+        peer.hears_within(ms(200)..=ms(201), ". 0:0(0) ack 1");
+        // The interval that comes after is twice as long (SHLD-30), and begins anew as well.
+        peer.passes(ms(350));
+        peer.sends(". 1:1(0) ack 1 win 0");
+        peer.hears_within(ms(400)..=ms(401), ". 0:0(0) ack 1");
+        // An open window ends the wait whenever it comes.
+        peer.sends(". 1:1(0) ack 1");
+        assert_eq!(peer.all().iter().map(|packet| packet.text.len()).sum::<usize>(), 5_000);
+    });
+}
+
+#[test]
+fn a_closed_window_is_first_probed_after_the_timeout_that_is_in_force() {
+    // RFC 9293 3.8.6.1 (SHLD-29): "the retransmission timeout period (Section 3.8.1)". Here it has been
+    // doubled (RFC 6298 5.5), and the ACK of what was sent twice is no sample that would end
+    // that (RFC 6298 3).
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.writes(100);
+        peer.hears("P. 1:101(100) ack 1");
+        peer.hears_within(ms(200)..=ms(201), "P. 1:101(100) ack 1");
+        peer.sends(". 1:1(0) ack 101 win 0");
+        peer.writes(100);
+        peer.hears_within(ms(400)..=ms(402), ". 100:100(0) ack 1");
+        peer.hears_within(ms(800)..=ms(804), ". 100:100(0) ack 1");
+    });
+}
+
+#[test]
 fn a_closed_window_whose_peer_is_gone_ends_in_a_timeout() {
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
