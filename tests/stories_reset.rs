@@ -195,6 +195,70 @@ fn a_reset_with_the_number_of_the_fin_before_it_counts() {
 }
 
 #[test]
+fn a_reset_where_the_newest_text_ends_that_the_peer_was_told_of_is_exact() {
+    // RFC 5961 3.2 takes a reset at RCV.NXT only. A peer that aborts while a segment of its text is
+    // lost sends its reset behind all of it; after a challenge it has no connection any more that
+    // would know RCV.NXT. Where the SACK blocks end is as hard to guess. Linux takes it, too.
+    with_each_isn(|isns| {
+        for (options, fin, at, exact) in [
+            ("mss 1460,sackOK", false, 501, true),
+            // Only there: not inside, nor where an older block ends.
+            ("mss 1460,sackOK", false, 500, false),
+            ("mss 1460,sackOK", false, 502, false),
+            ("mss 1460,sackOK", false, 301, false),
+            // The peer has never been told.
+            ("mss 1460", false, 501, false),
+            // Its FIN is the last of what it has been told of.
+            ("mss 1460,sackOK", true, 502, true),
+            ("mss 1460,sackOK", true, 501, false),
+            ("mss 1460", true, 502, false),
+        ] {
+            let mut peer = Peer::established(isns, options);
+            peer.sends("P. 401:501(100) ack 1");
+            peer.sends("P. 201:301(100) ack 1");
+            if fin {
+                peer.sends("F. 501:501(0) ack 1");
+            }
+            peer.ignores_the_rest();
+            peer.sends(&format!("R {at}:{at}(0)"));
+            if exact {
+                peer.hears_nothing();
+                peer.is_over(CloseReason::Reset);
+            } else {
+                peer.hears(". 1:1(0) ack 1");
+                peer.is_in(State::Established);
+            }
+        }
+        // Once the hole is filled, it is RCV.NXT again that counts.
+        let mut peer = Peer::established(isns, "mss 1460,sackOK");
+        peer.sends("P. 201:301(100) ack 1");
+        peer.sends("P. 1:201(200) ack 1");
+        peer.sends("P. 301:401(100) ack 1");
+        peer.ignores_the_rest();
+        peer.sends("R 301:301(0)");
+        peer.hears_nothing();
+        peer.is_in(State::Established);
+    });
+}
+
+#[test]
+fn a_reset_behind_a_fin_that_waits_at_the_edge_of_the_window_is_exact() {
+    // The FIN takes no room in the window: what comes behind it may lie beyond the edge.
+    with_each_isn(|isns| {
+        for (options, exact) in [("mss 1460,sackOK", true), ("mss 1460", false)] {
+            let mut peer = Peer::established_with(isns, options, |config| {
+                config.tcp.max_recv_buffer = 4_096;
+            });
+            peer.sends("FP. 3097:4097(1000) ack 1");
+            peer.hears(". 1:1(0) ack 1");
+            peer.sends("R 4098:4098(0)");
+            peer.hears_nothing();
+            peer.is_in(if exact { State::Closed } else { State::Established });
+        }
+    });
+}
+
+#[test]
 fn what_had_arrived_before_a_reset_is_not_mistaken_for_the_end_of_the_stream() {
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
@@ -485,6 +549,35 @@ fn an_abort_says_nothing_where_nobody_needs_to_know() {
                 assert_eq!(packet.seq, peer.iss + ours, "{state}");
             }
             assert_eq!(peer.stack.totals().connections, 0, "{state}");
+        }
+    });
+}
+
+#[test]
+fn an_abort_after_both_have_closed_resets_if_text_is_unread() {
+    // RFC 9293 3.10.5 has no reset in CLOSING and LAST-ACK, where nothing that was sent can be lost any
+    // more. What the application has not read is: RFC 2525 2.17 wants the peer to know.
+    with_each_isn(|isns| {
+        for state in [State::Closing, State::LastAck] {
+            for unread in [0, 40] {
+                let mut peer = in_state(isns, State::Established).peer;
+                if state == State::Closing {
+                    peer.shuts_down();
+                    peer.sends("FP. 1:41(40) ack 1");
+                } else {
+                    peer.sends("FP. 1:41(40) ack 1");
+                    peer.shuts_down();
+                }
+                peer.is_in(state);
+                peer.reads_some(40 - unread);
+                peer.ignores_the_rest();
+                peer.aborts();
+                if unread > 0 {
+                    peer.hears("R. 2:2(0) ack 42");
+                }
+                peer.hears_nothing();
+                assert_eq!(peer.stack.totals().connections, 0, "{state}");
+            }
         }
     });
 }
