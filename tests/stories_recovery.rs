@@ -85,6 +85,24 @@ fn every_round_trip_gives_a_sample() {
 }
 
 #[test]
+fn the_sample_counts_the_time_for_which_the_peer_delays_its_acknowledgment() {
+    // RFC 9293 3.8.6.3: "an ACK SHOULD be generated for at least every second full-sized segment".
+    // What the first of the two has waited is part of what the timeout must outlast.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns, 100);
+        peer.writes(MSS as usize);
+        peer.hears(&segment(1));
+        peer.passes(ms(50));
+        peer.writes(MSS as usize);
+        peer.hears(&segment(2));
+        peer.passes(ms(100));
+        peer.sends(&ack(2));
+        let rtt = peer.stack.info(peer.id).and_then(|info| info.rtt);
+        assert_eq!(rtt.map(|rtt| rtt.as_micros()), Some((100_000 * 7 + 150_000) / 8));
+    });
+}
+
+#[test]
 fn after_a_timeout_the_oldest_segment_goes_out_whatever_the_peer_has_reported() {
     // RFC 2018 5: "The data sender MUST retransmit the segment at the left edge of the window after
     // a retransmit timeout, whether or not the SACKed bit is on"; RFC 2018 8: the peer may have
