@@ -408,6 +408,26 @@ fn a_syn_sent_rejects_an_acknowledgment_of_what_was_not_sent() {
 }
 
 #[test]
+fn a_peer_with_an_old_connection_is_reset_and_soon_hears_the_syn_again() {
+    // RFC 9293 3.5.1, figure 9, lines 3 to 7, of the side that has lost its memory. When the SYN
+    // goes out again is not said there; 8 ms is Linux's time.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::SynSent).peer;
+        peer.passes(ms(100));
+        peer.sends(". 300:300(0) ack 100");
+        peer.hears("R 100:100(0)");
+        peer.hears_within(ms(8)..=ms(8), "S 0:0(0)");
+        // Once: whoever answers like this again and again does not drive us.
+        peer.sends(". 300:300(0) ack 100");
+        peer.hears("R 100:100(0)");
+        peer.hears_within(ms(2_000)..=ms(2_001), "S 0:0(0)");
+        peer.sends("S. 0:0(0) ack 1 <mss 1460>");
+        peer.hears(". 1:1(0) ack 1");
+        peer.is_in(State::Established);
+    });
+}
+
+#[test]
 fn a_reset_refuses_only_with_an_acceptable_acknowledgment() {
     // RFC 9293 3.10.7.3, second step; RFC 5961 3.2: "In all other cases the receiver MUST silently
     // discard the segment".

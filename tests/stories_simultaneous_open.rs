@@ -32,6 +32,43 @@ fn two_syns_that_cross_make_one_connection() {
 }
 
 #[test]
+fn the_syn_ack_that_crosses_ours_is_acknowledged_at_once() {
+    // RFC 9293 3.10.7.4, first step: the SYN starts before RCV.NXT, and what is not acceptable is
+    // answered. If our SYN,ACK is lost, this ACK is what ends the peer's SYN-RECEIVED.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::SynReceived).peer;
+        peer.sends("S. 0:0(0) ack 1 <mss 1460>");
+        peer.hears(". 1:1(0) ack 1");
+        peer.hears_nothing();
+        peer.is_in(State::Established);
+    });
+}
+
+#[test]
+fn a_syn_ack_is_no_retransmission_of_the_syn() {
+    // RFC 9293 3.5, figure 7, lines 2 and 4: it repeats the number of the SYN, but no timer has run
+    // out. RFC 6298 5.7, "If the timer expires awaiting the ACK of a SYN segment", does not make
+    // the text that follows wait for three seconds.
+    with_each_isn(|isns| {
+        for answer in ["S. 0:0(0) ack 1 <mss 1460>", ". 1:1(0) ack 1"] {
+            let mut peer = in_state(isns, State::SynSent).peer;
+            peer.passes(ms(100));
+            peer.sends("S 0:0(0) <mss 1460>");
+            peer.hears("S. 0:0(0) ack 1");
+            peer.passes(ms(100));
+            peer.sends(answer);
+            peer.is_in(State::Established);
+            peer.ignores_the_rest();
+            assert_eq!(peer.stack.info(peer.id).unwrap().retransmissions, 0);
+            peer.writes(100);
+            peer.hears("P. 1:101(100) ack 1");
+            peer.hears_within(ms(200)..=ms(1_000), "P. 1:101(100) ack 1");
+            assert_eq!(peer.stack.info(peer.id).unwrap().retransmissions, 1);
+        }
+    });
+}
+
+#[test]
 fn two_stacks_that_call_each_other_meet() {
     for (client_isn, server_isn) in [(1, 2), (u32::MAX, u32::MAX - 2)] {
         let mut net = Plan::new(1).isns(client_isn, server_isn).build();
