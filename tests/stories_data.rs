@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::ms;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::states::in_state;
+use common::{ms, secs};
 use tunstack::Event;
 use tunstack::tcp::State;
 use tunstack::wire::Flags;
@@ -241,6 +241,69 @@ fn an_old_segment_is_acknowledged_at_once() {
 }
 
 #[test]
+fn the_last_text_that_comes_again_brings_an_acknowledgment_that_counts() {
+    // RFC 9293 3.10.7.4, first step: what ends just before the window is not acceptable, and owes an
+    // ACK. Its own ACK is the newest word of a peer that has missed ours: as in Linux it counts.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.writes(50);
+        peer.hears("P. 1:51(50) ack 101");
+        peer.sends("P. 1:101(100) ack 51");
+        peer.hears(". 51:51(0) ack 101");
+        peer.passes(secs(10));
+        peer.hears_nothing();
+        peer.reads(100);
+        // What ends before that is old, and so is what it says.
+        peer.writes(50);
+        peer.hears("P. 51:101(50) ack 101");
+        peer.sends("P. 1:100(99) ack 101");
+        peer.hears(". 101:101(0) ack 101");
+        peer.hears_within(ms(100)..=ms(1_000), "P. 51:101(50) ack 101");
+    });
+}
+
+#[test]
+fn a_fin_that_comes_again_brings_an_acknowledgment_that_counts() {
+    with_each_isn(|isns| {
+        for (state, next) in [(State::LastAck, State::Closed), (State::Closing, State::TimeWait)] {
+            let mut peer = in_state(isns, state).peer;
+            peer.sends("F. 1:1(0) ack 2");
+            peer.is_in(next);
+            if next == State::TimeWait {
+                peer.hears(". 2:2(0) ack 2");
+            }
+            peer.hears_nothing();
+        }
+    });
+}
+
+#[test]
+fn the_last_text_that_comes_again_is_acknowledged_whatever_else_it_says() {
+    // RFC 9293 3.10.7.4, first step, comes before the others: "an acknowledgment should be sent in
+    // reply (unless the RST bit is set [...])". Text is never an answer to an ACK, so the limit of
+    // RFC 5961 7 is not for it.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        for line in
+            ["P 1:101(100)", "P. 1:101(100) ack 5000", "F. 100:100(0) ack 5000", "F 100:100(0)"]
+        {
+            for _ in 0..5 {
+                peer.sends(line);
+                peer.hears(". 1:1(0) ack 101");
+            }
+        }
+        peer.sends("R 1:1(0)");
+        peer.sends("RP. 1:101(100) ack 1");
+        peer.hears_nothing();
+        peer.is_in(State::Established);
+    });
+}
+
+#[test]
 fn an_acknowledgment_rides_on_text_that_goes_out_anyway() {
     with_each_isn(|isns| {
         let (mut peer, next) = past_quick_acks(isns, "mss 1460");
@@ -337,6 +400,104 @@ fn text_that_goes_out_below_a_hole_carries_the_blocks_too() {
         peer.ignores_the_rest();
         peer.writes(10);
         peer.hears("P. 1:11(10) ack 1 <sack 201:301>");
+    });
+}
+
+#[test]
+fn text_makes_room_for_as_many_blocks_as_fit() {
+    // RFC 2018 3: four blocks, three beside timestamps; RFC 2018 4: "The data receiver SHOULD include
+    // as many distinct SACK blocks as possible in the SACK option". What the options take is taken
+    // from the text (RFC 9293 3.7.1, Eff.snd.MSS).
+    with_each_isn(|isns| {
+        for (options, room, most) in
+            [("mss 1460,sackOK", 1_460, 4), ("mss 1460,sackOK,TS val 1 ecr 0", 1_448, 3)]
+        {
+            for holes in 0..=5 {
+                let mut peer = Peer::established(isns, options);
+                for n in 1..=holes {
+                    let (start, end) = (200 * n + 1, 200 * n + 101);
+                    peer.sends(&format!("P. {start}:{end}(100) ack 1"));
+                }
+                peer.ignores_the_rest();
+                peer.writes(5_000);
+                let out = peer.all();
+                let blocks = (holes as usize).min(most);
+                let full = room - if blocks > 0 { 4 + 8 * blocks } else { 0 };
+                let mut left = 5_000;
+                for packet in out {
+                    let sack = packet.options.sack;
+                    let starts: Vec<_> = sack.as_slice().iter().map(|block| block.start).collect();
+                    let newest = (1..=holes).rev().take(most).map(|n| peer.irs + 200 * n + 1);
+                    assert_eq!(starts, newest.collect::<Vec<_>>());
+                    assert_eq!(packet.text.len(), full.min(left));
+                    left -= packet.text.len();
+                }
+                assert_eq!(left, 0);
+            }
+        }
+    });
+}
+
+#[test]
+fn text_that_is_sent_again_carries_the_blocks_that_fit_behind_it() {
+    // It is as long as it was: the blocks that have come meanwhile take the room that is left.
+    with_each_isn(|isns| {
+        for (len, fit) in [(1_460, 0), (1_449, 0), (1_448, 1), (1_440, 2), (1_424, 4), (10, 4)] {
+            let mut peer = with_sack(isns);
+            peer.writes(len);
+            peer.hears(&format!("P. 1:{}({len}) ack 1", len + 1));
+            for n in 1..=5 {
+                let (start, end) = (200 * n + 1, 200 * n + 101);
+                peer.sends(&format!("P. {start}:{end}(100) ack 1"));
+            }
+            peer.ignores_the_rest();
+            peer.passes(secs(1));
+            let again = peer.next();
+            assert_eq!((again.seq, again.text.len()), (peer.iss + 1, len));
+            assert_eq!(again.options.sack.as_slice().len(), fit, "beside {len} bytes");
+        }
+    });
+}
+
+#[test]
+fn a_fin_beyond_a_hole_is_told_like_text() {
+    // RFC 2018 3: blocks of "contiguous sequence space", of which the FIN is a part (RFC 9293 3.4).
+    with_each_isn(|isns| {
+        // It stands alone until the text before it is here.
+        let mut peer = with_sack(isns);
+        peer.sends("F. 301:301(0) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 301:302>");
+        peer.sends("P. 201:301(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:302>");
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101 <sack 201:302>");
+        peer.sends("P. 101:201(100) ack 1");
+        peer.hears(". 1:1(0) ack 302 <>");
+        peer.reads(300);
+        peer.reads_end();
+        // It ends a block that was there.
+        let mut peer = with_sack(isns);
+        peer.sends("P. 201:301(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:301>");
+        peer.sends("F. 301:301(0) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:302>");
+        // It comes with text.
+        let mut peer = with_sack(isns);
+        peer.sends("FP. 201:301(100) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 201:302>");
+        // Text of ours makes room for it.
+        peer.writes(3_000);
+        peer.hears(". 1:1449(1448) ack 1 <sack 201:302>");
+        // Nobody is told of one that lies beyond the window.
+        let mut peer = with_sack(isns);
+        peer.sends("FP. 65001:66001(1000) ack 1");
+        peer.hears(". 1:1(0) ack 1 <sack 65001:65536>");
+        // Without SACK it is remembered, and not told.
+        let mut peer = Peer::established(isns, "mss 1460");
+        peer.sends("F. 201:201(0) ack 1");
+        peer.hears(". 1:1(0) ack 1 <>");
+        peer.sends("P. 1:201(200) ack 1");
+        peer.hears(". 1:1(0) ack 202 <>");
     });
 }
 
