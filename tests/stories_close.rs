@@ -214,6 +214,58 @@ fn a_fin_with_text_beyond_a_hole_is_kept_with_the_text() {
 }
 
 #[test]
+fn nothing_lies_beyond_a_fin() {
+    // RFC 9293 3.4: "The FIN is considered to occur after the last actual data octet in a segment in
+    // which it occurs".
+    with_each_isn(|isns| {
+        // In order, it takes back what seemed to come behind it.
+        for ahead in ["P. 101:301(200) ack 1", "P. 51:301(250) ack 1", "P. 201:301(100) ack 1"] {
+            let mut peer = in_state(isns, State::Established).peer;
+            peer.sends(ahead);
+            peer.hears(". 1:1(0) ack 1");
+            peer.sends("FP. 1:101(100) ack 1");
+            peer.hears(". 1:1(0) ack 102");
+            peer.is_in(State::CloseWait);
+            peer.reads(100);
+            peer.reads_end();
+        }
+        // Beyond a hole, it bounds what comes later.
+        for later in ["P. 201:301(100) ack 1", "P. 101:301(200) ack 1", "P. 1:301(300) ack 1"] {
+            let mut peer = in_state(isns, State::Established).peer;
+            peer.sends("F. 201:201(0) ack 1");
+            peer.hears(". 1:1(0) ack 1");
+            peer.sends(later);
+            peer.ignores_the_rest();
+            peer.sends("P. 1:201(200) ack 1");
+            peer.hears(". 1:1(0) ack 202");
+            peer.is_in(State::CloseWait);
+            peer.reads(200);
+            peer.reads_end();
+        }
+    });
+}
+
+#[test]
+fn a_fin_outside_the_window_is_not_remembered() {
+    // RFC 9293 3.10.7.4, first step: "trimming off any portions that lie outside the window (including
+    // SYN and FIN)".
+    with_each_isn(|isns| {
+        for line in ["F. 100:100(0) ack 1", "FP. 51:100(49) ack 1", "FP. 65437:65547(110) ack 1"] {
+            let mut peer = in_state(isns, State::Established).peer;
+            peer.sends("P. 1:101(100) ack 1");
+            peer.sends(line);
+            peer.is_in(State::Established);
+            peer.sends("P. 101:201(100) ack 1");
+            peer.is_in(State::Established);
+            peer.reads(200);
+            peer.sends("F. 201:201(0) ack 1");
+            peer.is_in(State::CloseWait);
+            peer.reads_end();
+        }
+    });
+}
+
+#[test]
 fn a_fin_that_comes_again_is_acknowledged_again() {
     with_each_isn(|isns| {
         for state in [State::CloseWait, State::Closing, State::LastAck] {
@@ -342,6 +394,27 @@ fn closing_with_unread_text_resets() {
 }
 
 #[test]
+fn closing_with_text_beyond_a_hole_is_orderly() {
+    // RFC 9293 3.6.1 (SHLD-3), RFC 2525 2.17: "while received data is still pending" a close resets.
+    // What lies beyond a hole is none that anyone could have read; SACK may even take it back (RFC
+    // 2018 8). When the hole is filled it is, and the peer is told.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 101:201(100) ack 1");
+        peer.hears(". 1:1(0) ack 1");
+        peer.closes();
+        peer.hears("F. 1:1(0) ack 1");
+        peer.is_in(State::FinWait1);
+        peer.sends(". 201:201(0) ack 2");
+        peer.hears_nothing();
+        peer.is_in(State::FinWait2);
+        peer.sends("P. 1:101(100) ack 2");
+        assert!(peer.next().has(Flags::RST));
+        peer.is_in(State::Closed);
+    });
+}
+
+#[test]
 fn closing_after_everything_was_read_sends_a_fin() {
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
@@ -387,6 +460,50 @@ fn text_for_a_connection_that_was_closed_for_good_resets_it() {
         assert!(reset.has(Flags::RST));
         assert_eq!(reset.seq, peer.iss + 2);
         assert_eq!(peer.stack.totals().connections, 0);
+    });
+}
+
+#[test]
+fn only_new_text_resets_a_connection_that_was_closed_for_good() {
+    // RFC 9293 3.6.1 (SHLD-3): "if new data is received after CLOSE is called". A FIN is none, nor is
+    // an empty segment, nor what was there before.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.reads(100);
+        peer.closes();
+        peer.hears("F. 1:1(0) ack 101");
+        peer.sends(". 101:101(0) ack 2");
+        peer.is_in(State::FinWait2);
+        for old in ["P. 1:101(100) ack 2", "P. 51:101(50) ack 2", "P. 1:51(50) ack 2"] {
+            peer.sends(old);
+            peer.hears(". 2:2(0) ack 101");
+        }
+        // Something before these is missing, but nobody says that it is text.
+        peer.sends(". 201:201(0) ack 2");
+        peer.hears_nothing();
+        peer.sends("F. 201:201(0) ack 2");
+        peer.hears(". 2:2(0) ack 101");
+        peer.is_in(State::FinWait2);
+        peer.sends("P. 101:201(100) ack 2");
+        assert!(peer.next().has(Flags::RST));
+        peer.is_in(State::Closed);
+    });
+}
+
+#[test]
+fn old_text_with_a_fin_does_not_reset_a_connection_that_was_closed_for_good() {
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        peer.reads(100);
+        peer.closes();
+        peer.hears("F. 1:1(0) ack 101");
+        peer.sends("FP. 51:101(50) ack 2");
+        peer.hears(". 2:2(0) ack 102");
+        assert_eq!(peer.stack.totals().time_wait, 1);
     });
 }
 
