@@ -133,6 +133,23 @@ fn a_burst_of_full_segments_ends_with_a_push() {
     });
 }
 
+#[test]
+fn without_bursts_only_the_last_segment_of_a_write_is_pushed() {
+    // RFC 9293 3.9.1.2 (MUST-61): "MUST set the PSH bit in the last buffered segment"; none before it
+    // has to.
+    with_each_isn(|isns| {
+        for (len, segments) in [(9_500, 10), (9_000, 9)] {
+            let mut peer = Peer::established_with(isns, "mss 1000", |config| {
+                config.tcp.least_burst = 0;
+            });
+            peer.writes(len);
+            let out = peer.all();
+            let pushed: Vec<bool> = out.iter().map(|packet| packet.has(Flags::PSH)).collect();
+            assert_eq!(pushed, (1..=segments).map(|n| n == segments).collect::<Vec<_>>());
+        }
+    });
+}
+
 // The low-water mark.
 
 #[test]
