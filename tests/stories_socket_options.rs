@@ -259,6 +259,22 @@ fn the_mss_can_be_lowered_while_a_connection_lives() {
 }
 
 #[test]
+fn the_mss_can_be_raised_again_up_to_what_the_peer_takes() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established_with(isns, "mss 1400", |config| {
+            config.tcp.max_segment = Some(500);
+        });
+        assert_eq!(peer.stack.info(peer.id).unwrap().mss, 500);
+        peer.stack.configure(peer.id, |to| to.max_segment = Some(900)).unwrap();
+        assert_eq!(peer.stack.info(peer.id).unwrap().mss, 900);
+        peer.stack.configure(peer.id, |to| to.max_segment = None).unwrap();
+        assert_eq!(peer.stack.info(peer.id).unwrap().mss, 1_400);
+        peer.writes(1_500);
+        peer.hears(". 1:1401(1400) ack 1");
+    });
+}
+
+#[test]
 fn settings_that_make_no_sense_are_refused_and_change_nothing() {
     let mut peer = Peer::established(PLAIN, "mss 1000");
     let mss = ConfigError::MaxSegment(20);

@@ -35,7 +35,8 @@ const BEHIND_A_RESET: Duration = Duration::from_millis(8);
 /// simultaneous open alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Negotiated {
-    /// SendMSS: what the peer can receive, TCP options included (RFC 9293 section 3.7.1).
+    /// SendMSS: what the peer can receive, TCP options included (RFC 9293 section 3.7.1). The limit
+    /// that is set for it may change, and so is not part of it.
     pub(super) send_mss: u16,
     /// The scale of the windows we receive.
     pub(super) send_scale: WindowScale,
@@ -56,7 +57,7 @@ impl Negotiated {
         // RFC 7323 section 2.2: windows are scaled only if both sides have offered it.
         let theirs_scale = theirs.window_scale.filter(|_| settings.window_scaling);
         Self {
-            send_mss: settings.limit_mss(theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS)),
+            send_mss: theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS),
             send_scale: theirs_scale.unwrap_or_default(),
             recv_scale: theirs_scale.map(|_| settings.window_scale()).unwrap_or_default(),
             scaling: theirs_scale.is_some(),

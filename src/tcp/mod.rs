@@ -241,7 +241,8 @@ impl Connection {
         settings: Arc<Settings>,
         link: Link,
     ) -> Self {
-        let mss = u32::from(negotiated.send_mss.min(mss_for(link.path_mtu, &flow)));
+        let agreed = settings.limit_mss(negotiated.send_mss);
+        let mss = u32::from(agreed.min(mss_for(link.path_mtu, &flow)));
         let zero = SeqNum(0);
         let options_len = if negotiated.timestamps { 12 } else { 0 };
         Self {
