@@ -8,7 +8,7 @@ mod common;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::stack::{ConfigError, ConnectError, ListenError, Readiness};
-use tunstack::tcp::{KeepAlive, ReadError, Settings};
+use tunstack::tcp::{Ecn, KeepAlive, ReadError, Settings};
 use tunstack::wire::{Flags, WindowScale};
 use tunstack::{Event, Stack};
 
@@ -271,6 +271,95 @@ fn the_mss_can_be_raised_again_up_to_what_the_peer_takes() {
         assert_eq!(peer.stack.info(peer.id).unwrap().mss, 1_400);
         peer.writes(1_500);
         peer.hears(". 1:1401(1400) ack 1");
+    });
+}
+
+// Settings that change while the handshake is under way.
+
+#[test]
+fn what_our_syn_has_said_of_the_window_holds_whatever_is_set_afterwards() {
+    // RFC 7323 2.2: the shift count in our SYN is what the peer scales our windows by.
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0) win 65535 <mss 1460,sackOK,TS,wscale 7>");
+        peer.stack.configure(peer.id, |to| to.max_recv_buffer = 60_000).unwrap();
+        // The SYN is repeated as it was.
+        peer.hears_within(secs(1)..=secs(1), "S 0:0(0) win 65535 <mss 1460,sackOK,TS,wscale 7>");
+        peer.sends("S. 0:0(0) ack 1 <mss 1000,wscale 3>");
+        let ack = peer.hears(". 1:1(0) ack 1");
+        let believed = u32::from(ack.window) << 7;
+        assert!((60_000..=65_535 + 127).contains(&believed), "{believed}");
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!(info.scales, Some((WindowScale::new(3), WindowScale::new(7))));
+        assert!(info.recv_window >= 65_535, "the SYN's window is not taken back");
+    });
+}
+
+#[test]
+fn what_our_syn_has_offered_is_agreed_on_whatever_is_set_afterwards() {
+    // RFC 7323 3.2: once both SYNs had the option, every segment must have it.
+    with_each_isn(|isns| {
+        for offered in [true, false] {
+            let mut peer = Peer::with(isns, |config| {
+                let tcp = &mut config.tcp;
+                (tcp.timestamps, tcp.sack, tcp.window_scaling) = (offered, offered, offered);
+                tcp.ecn = if offered { Ecn::Request } else { Ecn::Off };
+            });
+            peer.connects();
+            let syn = peer.next();
+            let change = |to: &mut Settings| {
+                (to.timestamps, to.sack, to.window_scaling) = (!offered, !offered, !offered);
+                to.ecn = if offered { Ecn::Off } else { Ecn::Request };
+            };
+            peer.stack.configure(peer.id, change).unwrap();
+            let again = peer.hears_within(secs(1)..=secs(1), "S 0:0(0)");
+            assert_eq!(again.options.timestamps.is_some(), offered);
+            assert_eq!(again.options.sack_permitted, syn.options.sack_permitted);
+            assert_eq!(again.options.window_scale, syn.options.window_scale);
+            let answer = "S. 0:0(0) ack 1 <mss 1000,sackOK,TS val 5 ecr 0,wscale 3>";
+            let mut answer = peer.packet(answer);
+            answer.flags |= Flags::ECE;
+            peer.sends_packet(&answer);
+            assert_eq!(peer.next().options.timestamps.is_some(), offered);
+            let info = peer.stack.info(peer.id).unwrap();
+            assert_eq!((info.timestamps, info.sack), (offered, offered));
+            assert_eq!(info.scales.is_some(), offered);
+            // A mark is echoed where ECN was agreed on.
+            let mut marked = peer.packet("P. 1:11(10) ack 1");
+            marked.traffic_class = 3;
+            peer.sends_packet(&marked);
+            assert_eq!(peer.next().has(Flags::ECE), offered);
+        }
+    });
+}
+
+#[test]
+fn what_is_set_before_our_syn_leaves_is_what_it_says() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        let change = |to: &mut Settings| {
+            (to.timestamps, to.sack, to.max_recv_buffer) = (false, false, 20_000);
+        };
+        peer.stack.configure(peer.id, change).unwrap();
+        peer.hears("S 0:0(0) win 20000 <mss 1460,wscale 0>");
+    });
+}
+
+#[test]
+fn the_syn_ack_of_a_crossed_open_says_what_our_syn_has_said() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0) win 65535 <mss 1460,sackOK,TS,wscale 7>");
+        peer.stack.configure(peer.id, |to| to.max_recv_buffer = 20_000).unwrap();
+        peer.sends("S 0:0(0) <mss 1000,wscale 3>");
+        peer.hears("S. 0:0(0) ack 1 win 65535 <mss 1460,wscale 7>");
+        peer.sends("S. 0:0(0) ack 1 <mss 1000,wscale 3>");
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!(info.scales, Some((WindowScale::new(3), WindowScale::new(7))));
+        assert!(info.recv_window >= 65_535, "{}", info.recv_window);
     });
 }
 

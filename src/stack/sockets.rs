@@ -390,7 +390,7 @@ impl Stack {
     }
 
     /// Changes settings of a connection. What only a SYN can say (timestamps, SACK, window scaling,
-    /// how often the SYN is sent again) stays as it was agreed on.
+    /// ECN) stays as ours has said it once it has left.
     ///
     /// # Errors
     /// When the settings make no sense: nothing is changed then.

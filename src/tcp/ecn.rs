@@ -22,23 +22,9 @@ pub enum Ecn {
 const SETUP_SYN: Flags = Flags::ECE.union(Flags::CWR);
 
 impl Ecn {
-    /// What the first SYN of a connect carries. One that is sent again carries nothing of the kind:
-    /// there are middleboxes that drop what they do not know (RFC 3168 section 6.1.1.1).
-    fn syn_flags(self) -> Flags {
-        if self == Self::Request { SETUP_SYN } else { Flags::empty() }
-    }
-
     /// Whether a listener that received `syn` agrees to ECN.
     pub(super) fn agrees_to(self, syn: &Segment<'_>) -> bool {
         self != Self::Off && is_setup_syn(syn)
-    }
-
-    /// Whether a connect that received `reply`, a SYN-ACK or a SYN that has crossed its own, may
-    /// use ECN: only if its own SYN has asked, whatever the peer's says.
-    fn is_agreed_by(self, reply: &Segment<'_>) -> bool {
-        let is_setup =
-            if reply.has(Flags::ACK) { is_setup_syn_ack(reply) } else { is_setup_syn(reply) };
-        self == Self::Request && is_setup
     }
 }
 
@@ -116,19 +102,23 @@ impl EcnState {
 
 impl Connection {
     /// What our SYN, or our SYN-ACK in a simultaneous open, says of ECN. `again`: it has been sent
-    /// before.
+    /// before. A SYN does not ask again: there are middleboxes that drop what they do not know (RFC
+    /// 3168 section 6.1.1.1).
     pub(super) fn ecn_setup_flags(&self, again: bool) -> Flags {
         match self.state {
             State::SynReceived if self.ecn.is_some() => Flags::ECE,
-            State::SynSent if !again => self.settings.ecn.syn_flags(),
+            State::SynSent if !again && self.negotiated.asks_ecn => SETUP_SYN,
             _ => Flags::empty(),
         }
     }
 
-    /// The answer to our SYN, or a SYN that has crossed it, has arrived. RFC 3168 section 6.1.1: who
-    /// has sent a SYN that did not ask must not set ECT, but still answers marks.
+    /// The answer to our SYN, or a SYN that has crossed it, has arrived: ECN may be used only if our
+    /// own SYN has asked, whatever the peer's says. RFC 3168 section 6.1.1: who has sent a SYN that
+    /// did not ask must not set ECT, but still answers marks.
     pub(super) fn agree_to_ecn(&mut self, reply: &Segment<'_>) {
-        if self.settings.ecn.is_agreed_by(reply) {
+        let is_setup =
+            if reply.has(Flags::ACK) { is_setup_syn_ack(reply) } else { is_setup_syn(reply) };
+        if self.negotiated.asks_ecn && is_setup {
             let has_fallen_back = self.retransmissions > 0;
             self.ecn = Some(Box::new(EcnState::new(!has_fallen_back)));
         }

@@ -7,7 +7,7 @@ use super::ecn::{self, EcnState};
 use super::input::{Acceptance, Arrival, acceptance, is_reset_in_window};
 use super::timestamps::{TimestampState, clock};
 use super::{
-    ChallengeLimit, CloseReason, Connection, Events, Link, Outgoing, Settings, State, Timer,
+    ChallengeLimit, CloseReason, Connection, Ecn, Events, Link, Outgoing, Settings, State, Timer,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
@@ -31,8 +31,9 @@ const MOST_EARLY_TEXT: usize = 1_460;
 /// How long after a reset that ends the peer's old connection our SYN goes out again; as Linux.
 const BEHIND_A_RESET: Duration = Duration::from_millis(8);
 
-/// What the options of two SYNs agree on. One function makes it, for active, passive and
-/// simultaneous open alike.
+/// What the options of two SYNs agree on, for active, passive and simultaneous open alike; in
+/// SYN-SENT, what our SYN offers. It does not change with the settings: the peer goes by what our SYN
+/// has said (RFC 7323 sections 2.2 and 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Negotiated {
     /// SendMSS: what the peer can receive, TCP options included (RFC 9293 section 3.7.1). The limit
@@ -48,35 +49,46 @@ pub(super) struct Negotiated {
     pub(super) sack: bool,
     /// Whether both sides send timestamps.
     pub(super) timestamps: bool,
+    /// Whether our first SYN has asked for ECN.
+    pub(super) asks_ecn: bool,
 }
 
 impl Negotiated {
-    /// What our `settings` and the options of the peer's SYN agree on.
-    pub(super) fn new(settings: &Settings, theirs: &Options, flow: &Flow) -> Self {
-        let default_mss = if flow.is_ipv6() { DEFAULT_MSS_V6 } else { DEFAULT_MSS_V4 };
-        // RFC 7323 section 2.2: windows are scaled only if both sides have offered it.
-        let theirs_scale = theirs.window_scale.filter(|_| settings.window_scaling);
+    /// What our side offers with these `settings`. The MSS is that of a peer that names none.
+    pub(super) fn offer(settings: &Settings, flow: &Flow) -> Self {
+        let scale = WindowScale::for_window(settings.max_recv_buffer);
         Self {
-            send_mss: theirs.mss.unwrap_or(default_mss).max(LEAST_SEND_MSS),
-            send_scale: theirs_scale.unwrap_or_default(),
-            recv_scale: theirs_scale.map(|_| settings.window_scale()).unwrap_or_default(),
-            scaling: theirs_scale.is_some(),
-            sack: settings.sack && theirs.sack_permitted,
-            timestamps: settings.timestamps && theirs.timestamps.is_some(),
+            send_mss: if flow.is_ipv6() { DEFAULT_MSS_V6 } else { DEFAULT_MSS_V4 },
+            send_scale: WindowScale::default(),
+            recv_scale: if settings.window_scaling { scale } else { WindowScale::default() },
+            scaling: settings.window_scaling,
+            sack: settings.sack,
+            timestamps: settings.timestamps,
+            asks_ecn: settings.ecn == Ecn::Request,
         }
     }
 
-    /// What stands before the peer's SYN is known: nothing.
-    pub(super) fn nothing(flow: &Flow) -> Self {
-        Self::new(&Settings::default(), &Options::default(), flow)
+    /// What this offer and the options of the peer's SYN agree on.
+    fn agree(self, theirs: &Options) -> Self {
+        // RFC 7323 section 2.2: windows are scaled only if both sides have offered it.
+        let theirs_scale = theirs.window_scale.filter(|_| self.scaling);
+        Self {
+            send_mss: theirs.mss.unwrap_or(self.send_mss).max(LEAST_SEND_MSS),
+            send_scale: theirs_scale.unwrap_or_default(),
+            recv_scale: theirs_scale.map(|_| self.recv_scale).unwrap_or_default(),
+            scaling: theirs_scale.is_some(),
+            sack: self.sack && theirs.sack_permitted,
+            timestamps: self.timestamps && theirs.timestamps.is_some(),
+            ..self
+        }
     }
 
-    /// The options of the SYN-ACK that agrees to this: only what the peer has offered (RFC 7323
-    /// sections 2.2 and 3.2, RFC 2018 section 2).
-    fn syn_ack_options(&self, settings: &Settings, mss: u16, stamp: Timestamps) -> Options {
+    /// The options of the SYN that offers this, or of the SYN-ACK that agrees to it: only what the
+    /// peer has offered (RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2).
+    fn syn_options(&self, mss: u16, stamp: Timestamps) -> Options {
         Options {
             mss: Some(mss),
-            window_scale: self.scaling.then(|| settings.window_scale()),
+            window_scale: self.scaling.then_some(self.recv_scale),
             sack_permitted: self.sack,
             timestamps: self.timestamps.then_some(stamp),
             ..Options::default()
@@ -88,11 +100,6 @@ impl Settings {
     /// What is left of an MSS under the limit that is set.
     pub(super) fn limit_mss(&self, mss: u16) -> u16 {
         mss.min(self.max_segment.unwrap_or(u16::MAX))
-    }
-
-    /// The scale with which the largest receive buffer can be announced.
-    fn window_scale(&self) -> WindowScale {
-        WindowScale::for_window(self.max_recv_buffer)
     }
 }
 
@@ -160,7 +167,7 @@ impl HalfOpen {
             flow,
             iss,
             irs: syn.seq,
-            agreed: Negotiated::new(settings, &syn.options, &flow),
+            agreed: Negotiated::offer(settings, &flow).agree(&syn.options),
             window: syn.window,
             ts_recent: syn.options.timestamps.map_or(0, |ts| ts.value),
             ts_offset,
@@ -186,11 +193,7 @@ impl HalfOpen {
             ack: self.irs + 1,
             flags: Flags::SYN | Flags::ACK | if self.ecn { Flags::ECE } else { Flags::empty() },
             window: settings_window(settings),
-            options: self.agreed.syn_ack_options(
-                settings,
-                settings.limit_mss(link.mss(&self.flow)),
-                stamp,
-            ),
+            options: self.agreed.syn_options(settings.limit_mss(link.mss(&self.flow)), stamp),
             ..Outgoing::default()
         }
     }
@@ -318,8 +321,8 @@ impl Connection {
         settings: Arc<Settings>,
         link: Link,
     ) -> Self {
-        let agreed = Negotiated::nothing(&flow);
-        let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
+        let offer = Negotiated::offer(&settings, &flow);
+        let mut connection = Self::new(now, flow, iss, ts_offset, offer, settings, link);
         connection.state = State::SynSent;
         connection.syn_owed = true;
         connection
@@ -352,6 +355,14 @@ impl Connection {
         }
     }
 
+    /// Something was set: a SYN that has not left yet says it.
+    pub(super) fn renew_offer(&mut self) {
+        if self.state == State::SynSent && self.snd.nxt == self.snd.iss {
+            self.negotiated = Negotiated::offer(&self.settings, &self.flow);
+            self.rcv.edge = self.rcv.nxt + first_window(&self.settings);
+        }
+    }
+
     /// Our SYN has left.
     pub(super) fn on_sent_syn(&mut self, now: Instant) {
         self.snd.nxt = self.snd.iss + 1;
@@ -360,9 +371,10 @@ impl Connection {
 
     /// The peer's SYN is known.
     fn on_peer_syn(&mut self, now: Instant, irs: SeqNum, window: u32, ts_recent: u32) {
+        let offered = self.rcv.nxt.len_to(self.rcv.edge);
         self.rcv.irs = irs;
         self.rcv.nxt = irs + 1;
-        self.rcv.edge = self.rcv.nxt + first_window(&self.settings);
+        self.rcv.edge = self.rcv.nxt + offered;
         self.set_window(irs, self.snd.una, window);
         if self.negotiated.timestamps {
             let state = TimestampState::new(self.ts_offset, ts_recent, self.rcv.nxt, now);
@@ -377,23 +389,9 @@ impl Connection {
 
     /// The options of our SYN or SYN-ACK.
     pub(super) fn syn_options(&self, now: Instant) -> Options {
-        let mss = self.announced_mss();
         let value = clock(now, self.ts_offset);
-        if self.state == State::SynReceived {
-            let echo = self.timestamps.map_or(0, |state| state.recent());
-            return self.negotiated.syn_ack_options(
-                &self.settings,
-                mss,
-                Timestamps { value, echo },
-            );
-        }
-        Options {
-            mss: Some(mss),
-            window_scale: self.settings.window_scaling.then(|| self.settings.window_scale()),
-            sack_permitted: self.settings.sack,
-            timestamps: self.settings.timestamps.then_some(Timestamps { value, echo: 0 }),
-            ..Options::default()
-        }
+        let echo = self.timestamps.map_or(0, |state| state.recent());
+        self.negotiated.syn_options(self.announced_mss(), Timestamps { value, echo })
     }
 
     /// SEGMENT ARRIVES in SYN-SENT (RFC 9293 section 3.10.7.3).
@@ -428,7 +426,7 @@ impl Connection {
         if !segment.has(Flags::SYN) {
             return Arrival::NOTHING;
         }
-        self.negotiated = Negotiated::new(&self.settings, &segment.options, &self.flow);
+        self.negotiated = self.negotiated.agree(&segment.options);
         let ts_recent = segment.options.timestamps.map_or(0, |ts| ts.value);
         self.on_peer_syn(now, segment.seq, u32::from(segment.window), ts_recent);
         self.update_mss();

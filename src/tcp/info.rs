@@ -109,6 +109,8 @@ impl Connection {
     /// What can be told.
     pub(crate) fn info(&self) -> Info {
         let (out, lost, resent) = self.flight.count();
+        // Before the peer has answered there is only what we offer.
+        let (negotiated, agreed) = (&self.negotiated, self.state != State::SynSent);
         Info {
             flow: self.flow,
             state: self.state,
@@ -125,12 +127,10 @@ impl Connection {
             recv_mss: self.ack.full_size(),
             announced_mss: u32::from(self.announced_mss()),
             path_mtu: self.link.path_mtu,
-            timestamps: self.negotiated.timestamps,
-            sack: self.negotiated.sack,
-            scales: self
-                .negotiated
-                .scaling
-                .then_some((self.negotiated.send_scale, self.negotiated.recv_scale)),
+            timestamps: agreed && negotiated.timestamps,
+            sack: agreed && negotiated.sack,
+            scales: (agreed && negotiated.scaling)
+                .then_some((negotiated.send_scale, negotiated.recv_scale)),
             send_window: self.snd.wnd,
             recv_window: self.rcv.nxt.len_to(self.rcv.edge),
             recv_limit: self.recv_buffer.limit(),

@@ -260,7 +260,14 @@ impl Connection {
                 small: iss,
                 fin: None,
             },
-            rcv: ReceiveSequence { irs: zero, nxt: zero, edge: zero, up: None, fin: None },
+            rcv: ReceiveSequence {
+                irs: zero,
+                nxt: zero,
+                // What our SYN offers, wherever the peer's will have it start.
+                edge: zero + handshake::first_window(&settings),
+                up: None,
+                fin: None,
+            },
             negotiated,
             mss,
             flight: Flight::default(),
@@ -538,6 +545,7 @@ impl Connection {
         self.holds_back &= after.cork || !before.cork;
         let mss = before.max_segment != after.max_segment;
         self.recv_buffer.set_max(after.max_recv_buffer);
+        self.renew_offer();
         if keep_alive {
             self.timers.stop(Timer::KeepAlive);
             self.unanswered = 0;

@@ -6,7 +6,7 @@ use core::fmt;
 use super::tail_loss::TailLoss;
 use super::{Connection, Flight, State, Timer};
 use crate::time::{Duration, Instant};
-use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange};
+use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange, WindowScale};
 
 /// Bytes of the SACK option: padding and head, and each block (RFC 2018 section 3).
 const SACK_HEAD: u32 = 4;
@@ -165,7 +165,8 @@ impl Connection {
         let mut outgoing = Outgoing {
             seq: self.snd.iss,
             flags: Flags::SYN | self.ecn_setup_flags(retransmission),
-            window: super::handshake::first_window(&self.settings) as u16,
+            // That of a SYN is not scaled (RFC 7323 section 2.2).
+            window: WindowScale::default().compress(self.rcv.nxt.len_to(self.rcv.edge)),
             options: self.syn_options(now),
             retransmission,
             ..Outgoing::default()
