@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use common::packet;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::secs;
-use tunstack::tcp::State;
-use tunstack::wire::Flags;
+use tunstack::tcp::{Settings, State};
+use tunstack::wire::{Flags, WindowScale};
 use tunstack::{Config, Event};
 
 const PLAIN: Isns = Isns { stack: 1_000_000, peer: 2_000_000 };
@@ -340,4 +340,54 @@ fn an_incoming_event_that_waits_is_not_queued_twice() {
     peer.remote.set_port(5_000);
     peer.shakes_hands("mss 1460");
     assert!(peer.events().contains(&Event::Incoming(listener)));
+}
+
+#[test]
+fn a_listeners_new_settings_are_not_for_those_whose_syn_has_arrived() {
+    // RFC 7323 2.2: a repeated SYN-ACK with another shift count would contradict the first.
+    with_each_isn(|isns| {
+        let mut peer = listening(isns, |config| config.tcp.max_recv_buffer = 60_000);
+        peer.sends("S 0:0(0) <mss 1000,wscale 3>");
+        peer.hears("S. 0:0(0) ack 1 win 60000 <mss 1460,wscale 0>");
+        let settings = Settings {
+            max_recv_buffer: 1 << 30,
+            syn_ack_retries: 0,
+            max_segment: Some(500),
+            ttl: 9,
+            ..Settings::default()
+        };
+        peer.stack.set_listener_settings(peer.listener.unwrap(), settings).unwrap();
+        let again = "S. 0:0(0) ack 1 win 60000 <mss 1460,wscale 0>";
+        assert_eq!(peer.hears_within(secs(1)..=secs(1), again).ttl, 64);
+        peer.sends("S 0:0(0) <mss 1000,wscale 3>");
+        peer.hears(again);
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!(info.scales, Some((WindowScale::new(3), WindowScale::new(0))));
+        assert_eq!(peer.stack.settings(peer.id).unwrap().max_recv_buffer, 60_000);
+        // The next one has them.
+        peer.remote.set_port(4_001);
+        peer.sends("S 0:0(0) <mss 1000,wscale 3>");
+        peer.hears("S. 0:0(0) ack 1 win 65535 <mss 500,wscale 14>");
+    });
+}
+
+#[test]
+fn the_window_of_a_syn_ack_is_not_taken_back_by_a_listeners_new_settings() {
+    // RFC 9293 3.8.6 (SHLD-14): the right edge of the window does not move to the left.
+    with_each_isn(|isns| {
+        let mut peer = listening(isns, |_| {});
+        peer.sends("S 0:0(0) <mss 1000>");
+        peer.hears("S. 0:0(0) ack 1 win 65535");
+        let settings = Settings { max_recv_buffer: 2_048, ..Settings::default() };
+        peer.stack.set_listener_settings(peer.listener.unwrap(), settings).unwrap();
+        peer.sends(". 1:1001(1000) ack 1");
+        peer.hears(". 1:1(0) ack 1001 win 64535");
+        peer.accepts();
+        // What was promised is taken to its last byte.
+        peer.sends("P. 64536:65536(1000) ack 1");
+        peer.hears(". 1:1(0) ack 1001");
+        assert_eq!(peer.stack.info(peer.id).unwrap().recv_window, 64_535);
+    });
 }

@@ -58,19 +58,17 @@ impl Stack {
             return Received::default();
         };
         let flow = *slot.half_open.flow();
-        let Some(listener) = self.listeners.get(slot.listener) else {
-            return Received::default();
-        };
-        match slot.half_open.on_segment(self.now, segment, &listener.settings) {
+        match slot.half_open.on_segment(self.now, segment) {
             HalfOpenVerdict::Ignore => {}
             HalfOpenVerdict::Resend => {
                 self.counters.syn_acks_retransmitted += 1;
                 self.resend_syn_ack(id);
             }
             HalfOpenVerdict::Acknowledge => {
-                let settings = listener.settings.clone();
-                let ack = slot.half_open.bare_ack(self.now, &settings);
-                self.reply_with(flow, &ack, settings.diffserv(), settings.ttl);
+                let ack = slot.half_open.bare_ack(self.now);
+                let settings = slot.half_open.settings();
+                let (diffserv, ttl) = (settings.diffserv(), settings.ttl);
+                self.reply_with(flow, &ack, diffserv, ttl);
             }
             HalfOpenVerdict::Stray => self.reset_stranger(&flow, segment),
             HalfOpenVerdict::Forget => {
@@ -95,11 +93,8 @@ impl Stack {
         let Some(HalfOpenSlot { half_open, .. }) = self.forget_half_open(id) else {
             return;
         };
-        let Some(settings) = self.listeners.get(listener_id).map(|l| l.settings.clone()) else {
-            return;
-        };
         let link = self.link(half_open.flow());
-        let mut connection = Connection::accept(self.now, &half_open, settings, link);
+        let mut connection = Connection::accept(self.now, &half_open, link);
         connection.on_segment(self.now, segment, false);
         connection.accept_early_text(self.now, &half_open);
         let id = self.insert(connection, Some(listener_id));
@@ -203,7 +198,7 @@ impl Stack {
         }
         let iss = least.unwrap_or_else(|| self.initial_sequence_number(flow));
         let offset = self.keys.timestamp_offset(flow);
-        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, &settings);
+        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, settings);
         let slot = HalfOpenSlot { half_open, listener: id, armed: None };
         let half_open = self.slabs.half_open.insert(slot);
         self.table.insert(&self.keys, &self.slabs, flow, Entry::HalfOpen(half_open));
@@ -218,13 +213,11 @@ impl Stack {
         let Some(slot) = self.slabs.half_open.get(id) else {
             return;
         };
-        let Some(listener) = self.listeners.get(slot.listener) else {
-            return;
-        };
         let flow = *slot.half_open.flow();
-        let settings = listener.settings.clone();
-        let syn_ack = slot.half_open.syn_ack(self.now, &settings, self.link(&flow));
-        self.reply_with(flow, &syn_ack, settings.diffserv(), settings.ttl);
+        let syn_ack = slot.half_open.syn_ack(self.now, self.link(&flow));
+        let settings = slot.half_open.settings();
+        let (diffserv, ttl) = (settings.diffserv(), settings.ttl);
+        self.reply_with(flow, &syn_ack, diffserv, ttl);
     }
 
     /// The peer has repeated its SYN.
@@ -241,13 +234,10 @@ impl Stack {
             return;
         };
         slot.armed = None;
-        let Some(listener) = self.listeners.get(slot.listener) else {
-            return;
-        };
         if self.now < slot.half_open.due() {
             // The SYN has come again since, and the SYN-ACK has gone out again with it.
             self.arm_half_open(id);
-        } else if slot.half_open.on_timeout(self.now, &listener.settings) {
+        } else if slot.half_open.on_timeout(self.now) {
             self.counters.syn_acks_retransmitted += 1;
             self.send_syn_ack(id);
             self.arm_half_open(id);

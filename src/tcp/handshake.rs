@@ -132,6 +132,9 @@ pub(crate) struct HalfOpen {
     ecn: bool,
     /// Text that came with the SYN.
     early_text: Option<Box<[u8]>>,
+    /// What the listener had set when the SYN arrived: the SYN-ACK has been made of it, and must not
+    /// be contradicted by the next one (RFC 7323 section 2.2) or by the window that follows.
+    settings: Arc<Settings>,
 }
 
 /// What a segment does to a half-open entry.
@@ -159,15 +162,15 @@ impl HalfOpen {
         syn: &Segment<'_>,
         iss: SeqNum,
         ts_offset: u32,
-        settings: &Settings,
+        settings: Arc<Settings>,
     ) -> Self {
-        let most = MOST_EARLY_TEXT.min(first_window(settings) as usize);
+        let most = MOST_EARLY_TEXT.min(first_window(&settings) as usize);
         let early = &syn.payload[..syn.payload.len().min(most)];
         Self {
             flow,
             iss,
             irs: syn.seq,
-            agreed: Negotiated::offer(settings, &flow).agree(&syn.options),
+            agreed: Negotiated::offer(&settings, &flow).agree(&syn.options),
             window: syn.window,
             ts_recent: syn.options.timestamps.map_or(0, |ts| ts.value),
             ts_offset,
@@ -177,6 +180,7 @@ impl HalfOpen {
             limit: ChallengeLimit::default(),
             ecn: settings.ecn.agrees_to(syn),
             early_text: (!early.is_empty()).then(|| early.into()),
+            settings,
         }
     }
 
@@ -185,28 +189,33 @@ impl HalfOpen {
         &self.flow
     }
 
+    /// What its connection will start with.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The SYN-ACK.
-    pub(crate) fn syn_ack(&self, now: Instant, settings: &Settings, link: Link) -> Outgoing {
+    pub(crate) fn syn_ack(&self, now: Instant, link: Link) -> Outgoing {
         let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
         Outgoing {
             seq: self.iss,
             ack: self.irs + 1,
             flags: Flags::SYN | Flags::ACK | if self.ecn { Flags::ECE } else { Flags::empty() },
-            window: settings_window(settings),
-            options: self.agreed.syn_options(settings.limit_mss(link.mss(&self.flow)), stamp),
+            window: WindowScale::default().compress(first_window(&self.settings)),
+            options: self.agreed.syn_options(self.settings.limit_mss(link.mss(&self.flow)), stamp),
             ..Outgoing::default()
         }
     }
 
     /// A bare ACK.
-    pub(crate) fn bare_ack(&self, now: Instant, settings: &Settings) -> Outgoing {
+    pub(crate) fn bare_ack(&self, now: Instant) -> Outgoing {
         let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
         let scale = self.agreed.recv_scale;
         Outgoing {
             seq: self.iss + 1,
             ack: self.irs + 1,
             flags: Flags::ACK,
-            window: scale.compress(first_window(settings)),
+            window: scale.compress(first_window(&self.settings)),
             options: Options {
                 timestamps: self.agreed.timestamps.then_some(stamp),
                 ..Options::default()
@@ -216,8 +225,8 @@ impl HalfOpen {
     }
 
     /// The SYN-ACK has gone unanswered. Answers false when it has been sent often enough.
-    pub(crate) fn on_timeout(&mut self, now: Instant, settings: &Settings) -> bool {
-        if self.retries >= settings.syn_ack_retries {
+    pub(crate) fn on_timeout(&mut self, now: Instant) -> bool {
+        if self.retries >= self.settings.syn_ack_retries {
             return false;
         }
         self.retries += 1;
@@ -237,13 +246,8 @@ impl HalfOpen {
     }
 
     /// SEGMENT ARRIVES in SYN-RECEIVED after a passive open (RFC 9293 section 3.10.7.4).
-    pub(crate) fn on_segment(
-        &mut self,
-        now: Instant,
-        segment: &Segment<'_>,
-        settings: &Settings,
-    ) -> HalfOpenVerdict {
-        let verdict = self.judge(segment, settings);
+    pub(crate) fn on_segment(&mut self, now: Instant, segment: &Segment<'_>) -> HalfOpenVerdict {
+        let verdict = self.judge(segment);
         if verdict == HalfOpenVerdict::Resend {
             // RFC 3168 section 6.1.1.1: the peer has given up on ECN, and so do we.
             self.ecn &= ecn::is_setup_syn(segment);
@@ -256,13 +260,13 @@ impl HalfOpen {
             HalfOpenVerdict::Resend => true,
             _ => false,
         };
-        if limited && !self.limit.allow(now, settings.challenge_interval) {
+        if limited && !self.limit.allow(now, self.settings.challenge_interval) {
             return HalfOpenVerdict::Ignore;
         }
         verdict
     }
 
-    fn judge(&self, segment: &Segment<'_>, settings: &Settings) -> HalfOpenVerdict {
+    fn judge(&self, segment: &Segment<'_>) -> HalfOpenVerdict {
         let rcv_nxt = self.irs + 1;
         if segment.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN
             && segment.seq == self.irs
@@ -271,7 +275,7 @@ impl HalfOpen {
             // repeats the SYN-ACK.
             return HalfOpenVerdict::Resend;
         }
-        let window = first_window(settings);
+        let window = first_window(&self.settings);
         if segment.has(Flags::RST) {
             return if segment.seq == rcv_nxt {
                 HalfOpenVerdict::Forget
@@ -306,11 +310,6 @@ impl HalfOpen {
     }
 }
 
-/// The window field of a SYN or SYN-ACK.
-fn settings_window(settings: &Settings) -> u16 {
-    WindowScale::default().compress(first_window(settings))
-}
-
 impl Connection {
     /// Active OPEN (RFC 9293 section 3.10.1): SYN-SENT, with the SYN owed.
     pub(crate) fn connect(
@@ -329,13 +328,9 @@ impl Connection {
     }
 
     /// SYN-RECEIVED with buffers: the ACK of our SYN is here and is about to be taken in.
-    pub(crate) fn accept(
-        now: Instant,
-        half_open: &HalfOpen,
-        settings: Arc<Settings>,
-        link: Link,
-    ) -> Self {
+    pub(crate) fn accept(now: Instant, half_open: &HalfOpen, link: Link) -> Self {
         let HalfOpen { flow, iss, irs, agreed, window, ts_recent, ts_offset, .. } = *half_open;
+        let settings = half_open.settings.clone();
         let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
         connection.state = State::SynReceived;
         connection.on_sent_syn(half_open.sent_at);

@@ -20,7 +20,7 @@ fn established(timestamps: bool, ecn: bool) -> Connection {
     let ours = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
     let flow = Flow::between((ours, 80), (peer, 5_000));
-    let settings = Settings::default();
+    let settings = Arc::new(Settings::default());
     let options = Options {
         mss: Some(1_460),
         window_scale: Some(WindowScale::new(7)),
@@ -31,14 +31,13 @@ fn established(timestamps: bool, ecn: bool) -> Connection {
     let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
     let syn = Segment { seq: IRS, flags, window: 64_000, options, ..EMPTY };
     let iss = SeqNum(u32::MAX - 9_000);
-    let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, 0, &settings);
+    let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, 0, settings);
     let options = Options { timestamps: options.timestamps, ..Options::default() };
     let (seq, ack) = (IRS + 1, iss + 1);
     let ack = Segment { seq, ack, flags: Flags::ACK, window: 500, options, ..EMPTY };
-    let verdict = half_open.on_segment(Instant::ZERO, &ack, &settings);
+    let verdict = half_open.on_segment(Instant::ZERO, &ack);
     assert_eq!(verdict, HalfOpenVerdict::Establish);
-    let settings = Arc::new(settings);
-    let mut connection = Connection::accept(Instant::ZERO, &half_open, settings, LINK);
+    let mut connection = Connection::accept(Instant::ZERO, &half_open, LINK);
     connection.on_unpredicted(Instant::ZERO, &ack, false);
     assert_eq!(connection.state, State::Established);
     connection
