@@ -359,6 +359,43 @@ fn a_window_is_not_reopened_by_crumbs() {
 }
 
 #[test]
+fn a_window_that_its_field_cannot_say_is_not_announced_by_every_read() {
+    // RFC 9293 3.8.6.2.2 (MUST-39): the window is announced when it opens. What the buffer has room
+    // for beyond 65,535 bytes cannot be said without scaling, and so is not news.
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        let mut at = 1;
+        let mut comes = |peer: &mut Peer| {
+            peer.sends(&format!(". {at}:{}(1000) ack 1", at + 1_000));
+            at += 1_000;
+        };
+        // A reader that keeps up is granted more than the field can say.
+        for _ in 0..600 {
+            comes(&mut peer);
+            peer.reads(1_000);
+        }
+        assert!(peer.stack.info(peer.id).unwrap().recv_limit >= 200_000);
+        comes(&mut peer);
+        peer.passes(ms(100));
+        peer.ignores_the_rest();
+        for _ in 0..20 {
+            peer.reads_some(10);
+        }
+        peer.hears_nothing();
+        // A window that was closed is still announced once it opens.
+        while peer.stack.info(peer.id).unwrap().recv_window > 0 {
+            comes(&mut peer);
+        }
+        peer.passes(ms(100));
+        peer.ignores_the_rest();
+        let unread = peer.stack.readable(peer.id);
+        peer.reads_some(unread - 10);
+        peer.hears(". 1:1(0) win 65535");
+        peer.hears_nothing();
+    });
+}
+
+#[test]
 fn the_window_a_syn_announces_fits_16_bits_and_later_ones_are_scaled() {
     with_each_isn(|isns| {
         let mut peer = Peer::new(isns);

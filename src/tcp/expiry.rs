@@ -175,7 +175,8 @@ impl Connection {
             return;
         }
         let announced = self.rcv.nxt.len_to(self.rcv.edge);
-        let free = self.recv_buffer.free();
+        // What the field cannot say is not worth an ACK.
+        let free = self.recv_buffer.free().min(self.negotiated.recv_scale.expand(u16::MAX));
         if free / 2 >= announced && free - announced >= self.window_step() {
             self.ack.soon();
         }
