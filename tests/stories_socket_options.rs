@@ -178,6 +178,30 @@ fn below_a_low_water_mark_little_waits_unsent() {
     });
 }
 
+#[test]
+fn settings_that_make_room_tell_an_application_that_waits_for_it() {
+    with_each_isn(|isns| {
+        let raises: [fn(&mut Settings); 2] =
+            [|to| to.not_sent_low_water = u32::MAX, |to| to.max_send_buffer = 1 << 20];
+        for (raise, taken) in raises.into_iter().zip([1_000, 2_048]) {
+            let mut peer = Peer::established_with(isns, "mss 1000", |config| {
+                let low = taken == 1_000;
+                config.tcp.not_sent_low_water = if low { 1_000 } else { u32::MAX };
+                config.tcp.max_send_buffer = if low { 1 << 20 } else { 2_048 };
+            });
+            peer.sends(". 1:1(0) ack 1 win 0");
+            assert_eq!(peer.stack.write(peer.id, &[0; 5_000]), Ok(taken));
+            peer.drain();
+            assert_eq!(peer.events(), []);
+            // What makes no room is no reason to tell.
+            peer.stack.configure(peer.id, |to| to.no_delay = true).unwrap();
+            assert_eq!(peer.events(), []);
+            peer.stack.configure(peer.id, raise).unwrap();
+            assert_eq!(peer.events(), [Event::Writable(peer.id)]);
+        }
+    });
+}
+
 // The MSS and other things that a SYN says.
 
 #[test]

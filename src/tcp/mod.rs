@@ -559,6 +559,7 @@ impl Connection {
         if mss && self.close_reason.is_none() {
             self.update_mss();
         }
+        self.notice_room();
     }
 
     /// What the application should know, once.
