@@ -717,3 +717,18 @@ fn the_application_can_ask_how_far_the_urgent_text_reaches() {
         assert_eq!(peer.stack.urgent_mark(peer.id), None);
     });
 }
+
+#[test]
+fn the_urgent_mark_stays_where_it_is_when_the_connection_is_over() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::established(isns, "mss 1000");
+        // The urgent text and the end of the stream in one; the FIN is no byte to read.
+        peer.sends("FPU. 1:11(10) ack 1 urg 8");
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(8));
+        peer.sends("R. 12:12(0) ack 1");
+        peer.is_in(State::Closed);
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(8));
+        peer.reads_some(3);
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(5));
+    });
+}

@@ -348,8 +348,13 @@ impl Connection {
     /// The sequence number of the byte that a read gives next.
     fn first_unread(&self) -> SeqNum {
         // RCV.NXT lies behind the FIN, which is no byte to read.
-        let fin = u32::from(self.state.peer_has_closed());
+        let fin = u32::from(self.has_all());
         self.rcv.nxt - fin - self.recv_buffer.readable() as u32
+    }
+
+    /// Whether all that the peer had to say has arrived, also once the connection is over.
+    fn has_all(&self) -> bool {
+        self.rcv.fin.is_some_and(|fin| self.rcv.nxt.is_after(fin))
     }
 
     /// Bytes of memory taken by buffers and records, the connection itself included.
@@ -443,8 +448,8 @@ impl Connection {
         if self.recv_buffer.readable() == 0 {
             return match self.close_reason {
                 Some(CloseReason::Finished) => Ok(0),
-                // All the peer had to say has arrived, whatever ended the connection afterwards.
-                Some(_) if self.rcv.fin.is_some_and(|fin| self.rcv.nxt.is_after(fin)) => Ok(0),
+                // Whatever ended the connection afterwards.
+                Some(_) if self.has_all() => Ok(0),
                 Some(reason) => Err(ReadError::Closed(reason)),
                 None if self.state.peer_has_closed() => Ok(0),
                 None => Err(ReadError::WouldBlock),
