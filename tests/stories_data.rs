@@ -732,3 +732,30 @@ fn the_urgent_mark_stays_where_it_is_when_the_connection_is_over() {
         assert_eq!(peer.stack.urgent_mark(peer.id), Some(5));
     });
 }
+
+#[test]
+fn the_urgent_pointer_of_a_syn_counts_from_the_syn() {
+    // RFC 9293 3.1: "a positive offset from the sequence number in this segment", which on a SYN is
+    // that of the SYN: 5 names the fifth number after it, and so the fifth byte.
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.sends("SU. 0:10(10) ack 1 urg 5 <mss 1000>");
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(4));
+        // In a crossed open the SYN,ACK may bring it.
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.sends("S 0:0(0) <mss 1000>");
+        peer.hears("S. 0:0(0) ack 1");
+        peer.sends("SU. 0:10(10) ack 1 urg 5 <mss 1000>");
+        assert_eq!(peer.stack.urgent_mark(peer.id), Some(4));
+        // One that names the first byte marks nothing before it.
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        peer.sends("SU. 0:10(10) ack 1 urg 1 <mss 1000>");
+        assert_eq!(peer.stack.urgent_mark(peer.id), None);
+    });
+}

@@ -437,7 +437,7 @@ impl Connection {
             self.syn_owed = true;
         }
         // "Continue processing at the sixth step": the text and FIN behind the SYN.
-        let rest = Segment { seq: segment.seq + 1, flags: segment.flags - Flags::SYN, ..*segment };
+        let rest = segment.behind_syn();
         self.check_urgent(&rest);
         // Not handed out: the application is told first that the connection is established.
         self.take_text_and_fin(now, &rest, false)

@@ -138,8 +138,8 @@ impl Connection {
         // Our own SYN,ACK may be lost: this tells the peer the same without its waiting for that.
         self.ack.at_once();
         let window = self.negotiated.send_scale.compress(u32::from(segment.window));
-        let flags = segment.flags - (Flags::SYN | Flags::ECE);
-        Segment { seq: segment.seq + 1, flags, window, ..*segment }
+        let rest = segment.behind_syn();
+        Segment { flags: rest.flags - Flags::ECE, window, ..rest }
     }
 
     /// PAWS, ahead of the first step (RFC 7323 section 5.3, R1).

@@ -242,6 +242,17 @@ impl Segment<'_> {
         self.flags.contains(flags)
     }
 
+    /// What follows the SYN. Its urgent pointer names the same octet, one number closer: it counts from
+    /// the sequence number of its segment (RFC 9293 section 3.1).
+    pub(crate) fn behind_syn(&self) -> Self {
+        Self {
+            seq: self.seq + 1,
+            flags: self.flags - Flags::SYN,
+            urgent: self.urgent.saturating_sub(1),
+            ..*self
+        }
+    }
+
     /// How many segments of the wire this one stands for (one unless it is a super-segment).
     pub fn segments(&self) -> u32 {
         match self.segment_size {
