@@ -86,6 +86,46 @@ fn to_turn_nagle_off_sends_what_a_cork_holds_back() {
 }
 
 #[test]
+fn a_flush_holds_for_all_that_waits() {
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.stack.set_cork(peer.id, true);
+        peer.sends(". 1:1(0) ack 1 win 1000");
+        peer.writes(1_000);
+        peer.hears(". 1:1001(1000) ack 1");
+        peer.writes(1_500);
+        peer.hears_nothing();
+        peer.stack.set_no_delay(peer.id, true);
+        peer.hears_nothing();
+        peer.sends(". 1:1(0) ack 1001 win 10000");
+        peer.hears(". 1001:2001(1000) ack 1");
+        assert!(peer.hears("P. 2001:2501(500) ack 1").has(Flags::PSH));
+        // What is written later is corked again.
+        peer.sends(". 1:1(0) ack 2501 win 10000");
+        peer.writes(40);
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn a_flush_does_not_fill_a_silly_window() {
+    // RFC 9293 3.8.6.2.1: the peer's window, and not the application, decides that.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.writes(1_000);
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 1001 win 100");
+        peer.writes(1_500);
+        peer.hears_nothing();
+        peer.stack.set_no_delay(peer.id, true);
+        peer.hears_nothing();
+        peer.hears_within(ms(200)..=ms(220), ". 1001:1101(100) ack 1");
+        peer.sends(". 1:1(0) ack 1101 win 100");
+        peer.hears_nothing();
+    });
+}
+
+#[test]
 fn a_closing_connection_sends_what_a_cork_holds_back() {
     with_each_isn(|isns| {
         let mut peer = with_rtt(isns);

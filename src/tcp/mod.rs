@@ -201,6 +201,8 @@ pub(crate) struct Connection {
     more_follows: bool,
     /// The silly-window override timer ran out: send what fits.
     override_small_window: bool,
+    /// The application wants what waits to be sent: nothing of it is held back as too small.
+    flushes: bool,
     /// A reset must be sent: the last thing that is.
     reset_owed: bool,
     /// A probe must be sent.
@@ -291,6 +293,7 @@ impl Connection {
             holds_back: false,
             more_follows: false,
             override_small_window: false,
+            flushes: false,
             reset_owed: false,
             probe_owed: None,
             retries: 0,
@@ -531,10 +534,11 @@ impl Connection {
         true
     }
 
-    /// What waits because it does not fill a segment is sent now, whatever holds it back.
+    /// What waits because it does not fill a segment is sent as soon as the peer's window and the
+    /// congestion window let it out, whatever else holds it back.
     pub(crate) fn flush(&mut self) {
         self.holds_back = false;
-        self.override_small_window |= self.unsent() > 0;
+        self.flushes |= self.unsent() > 0;
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -323,6 +323,7 @@ impl Connection {
         }
         self.last_sent = now;
         self.override_small_window = false;
+        self.flushes &= !all;
         self.timers.stop(Timer::Persist);
         let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
         if fin {
@@ -416,7 +417,7 @@ impl Connection {
         let small_in_flight =
             self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
         let urgent = self.snd.up.is_some_and(|up| up.is_after(self.snd.nxt));
-        if self.override_small_window {
+        if self.override_small_window || self.flushes {
             return true;
         }
         if self.settings.cork || self.holds_back {
