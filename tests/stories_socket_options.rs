@@ -451,6 +451,42 @@ fn settings_that_make_no_sense_are_refused_and_change_nothing() {
     assert_eq!(never, Err(ConfigError::KeepAlive));
 }
 
+#[test]
+fn times_that_make_no_sense_are_refused_everywhere() {
+    use std::time::Duration;
+    let half_a_second = Duration::from_millis(500);
+    let late = Settings { delayed_ack: half_a_second, ..Settings::default() };
+    let never = Settings { user_timeout: Some(Duration::ZERO), ..Settings::default() };
+    let why_late = ConfigError::DelayedAck(half_a_second);
+    for (bad, why) in [(late, why_late), (never, ConfigError::UserTimeout)] {
+        let mut peer = Peer::new(PLAIN);
+        peer.listens();
+        peer.connects();
+        let refused = peer.stack.configure(peer.id, |to| *to = bad.clone());
+        assert_eq!(refused, Err(why));
+        let on = ([10, 0, 0, 1], 81).into();
+        let refused = peer.stack.listen_with(on, bad.clone(), 1);
+        assert_eq!(refused, Err(ListenError::Settings(why)));
+        let refused = peer.stack.set_listener_settings(peer.listener.unwrap(), bad.clone());
+        assert_eq!(refused, Err(why));
+        let to = ([10, 0, 0, 2], 81).into();
+        let refused = peer.stack.connect_with(None, to, bad.clone());
+        assert_eq!(refused, Err(ConnectError::Settings(why)));
+        let mut config = tunstack::Config::with_addresses([[10, 0, 0, 1].into()]);
+        config.tcp = bad;
+        assert_eq!(config.validate(), Err(why));
+        assert_eq!(why.to_string().lines().count(), 1);
+    }
+    let most = Settings { delayed_ack: Duration::from_millis(499), ..Settings::default() };
+    let mut peer = Peer::new(PLAIN);
+    let on = ([10, 0, 0, 1], 81).into();
+    assert!(peer.stack.listen_with(on, most, 1).is_ok());
+    // As with TCP_USER_TIMEOUT zero stands for none.
+    peer.connects();
+    peer.stack.set_user_timeout(peer.id, Some(Duration::ZERO));
+    assert_eq!(peer.stack.settings(peer.id).unwrap().user_timeout, None);
+}
+
 // Buffers, peeking, readiness.
 
 #[test]

@@ -18,6 +18,9 @@ const MOST_BUFFER: u32 = 1 << 30;
 /// spend most of the link on headers.
 const MAX_SEGMENT: RangeInclusive<u16> = 88..=65_495;
 
+/// An ACK must be delayed by less than this (RFC 9293 section 3.8.6.3, MUST-40).
+const TOO_LATE: Duration = Duration::from_millis(500);
+
 /// The settings of a [`Stack`](super::Stack).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -108,6 +111,12 @@ pub(super) fn validate(settings: &Settings) -> Result<(), ConfigError> {
     if !settings.keep_alive.is_none_or(sane) {
         return Err(ConfigError::KeepAlive);
     }
+    if settings.user_timeout == Some(Duration::ZERO) {
+        return Err(ConfigError::UserTimeout);
+    }
+    if settings.delayed_ack >= TOO_LATE {
+        return Err(ConfigError::DelayedAck(settings.delayed_ack));
+    }
     Ok(())
 }
 
@@ -140,6 +149,10 @@ pub enum ConfigError {
     KeepAlive,
     /// A packet with a time to live of zero goes nowhere.
     Ttl,
+    /// A user timeout of zero would end a connection with its first write.
+    UserTimeout,
+    /// An ACK would be delayed for too long.
+    DelayedAck(Duration),
 }
 
 impl fmt::Display for ConfigError {
@@ -170,6 +183,12 @@ impl fmt::Display for ConfigError {
                 f.write_str("keep-alive wants times of a second or more, and a probe")
             }
             Self::Ttl => f.write_str("a time to live of 0 is out of range: use 1 to 255"),
+            Self::UserTimeout => f.write_str(
+                "a user timeout of 0 would end a connection with its first write: use None for none",
+            ),
+            Self::DelayedAck(delay) => {
+                write!(f, "an ACK delayed by {delay:?} comes too late: use less than {TOO_LATE:?}")
+            }
         }
     }
 }

@@ -455,8 +455,10 @@ impl Stack {
         self.change(id, |settings| settings.error_reports = on);
     }
 
-    /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT).
+    /// Sets how long data may stay unacknowledged (TCP_USER_TIMEOUT). Zero stands for `None`, as it
+    /// does in Linux.
     pub fn set_user_timeout(&mut self, id: ConnId, timeout: Option<Duration>) {
+        let timeout = timeout.filter(|timeout| !timeout.is_zero());
         self.change(id, |settings| settings.user_timeout = timeout);
     }
 

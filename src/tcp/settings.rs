@@ -17,8 +17,8 @@ pub struct Settings {
     pub cork: bool,
     /// Probe an idle peer (RFC 9293 section 3.8.4); off by default, as MUST-25 asks.
     pub keep_alive: Option<KeepAlive>,
-    /// Abort when sent data stays unacknowledged for this long (RFC 9293 section 3.8.3);
-    /// `None`: when the retransmissions run out.
+    /// Abort when sent data stays unacknowledged for this long (RFC 9293 section 3.8.3); more than
+    /// zero. `None`: when the retransmissions run out.
     pub user_timeout: Option<Duration>,
     /// What `close` does with data not yet acknowledged: `None` goes on sending it, zero throws
     /// it away and resets, any other time goes on for that long and then resets.
@@ -57,7 +57,7 @@ pub struct Settings {
     pub least_burst: u8,
     /// Tell the application of soft errors and of urgent data (RFC 9293 section 3.9.1.8).
     pub error_reports: bool,
-    /// The longest an ACK may be delayed.
+    /// The longest an ACK may be delayed: less than half a second (RFC 9293 section 3.8.6.3, MUST-40).
     pub delayed_ack: Duration,
     /// The least time between two challenges to a peer, or two ACKs of segments without text that
     /// are not acceptable (RFC 5961 section 7); zero: no limit. Linux's `tcp_invalid_ratelimit`.
