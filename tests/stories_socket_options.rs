@@ -162,6 +162,23 @@ fn a_part_waits_for_the_rest_and_is_not_pushed() {
 }
 
 #[test]
+fn a_part_is_pushed_when_nothing_can_follow_or_it_is_flushed() {
+    // RFC 9293 3.9.1.2 (MUST-61): PSH stands on the last of what is buffered.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        writes_part(&mut peer, 40);
+        peer.hears_nothing();
+        peer.shuts_down();
+        assert!(peer.hears("FP. 1:41(40) ack 1").has(Flags::PSH));
+        let mut peer = with_rtt(isns);
+        writes_part(&mut peer, 40);
+        peer.hears_nothing();
+        peer.stack.set_no_delay(peer.id, true);
+        assert!(peer.hears("P. 1:41(40) ack 1").has(Flags::PSH));
+    });
+}
+
+#[test]
 fn a_burst_of_full_segments_ends_with_a_push() {
     with_each_isn(|isns| {
         // The path is as fast as can be: half a window is one burst.

@@ -218,7 +218,7 @@ impl Connection {
             len -= 1;
         }
         let offset = self.text_start().len_to(range.start);
-        // RFC 9293 section 3.9.1.1 (MUST-60, MUST-61): nothing queued is left behind this, and the
+        // RFC 9293 section 3.9.1.2 (MUST-60, MUST-61): nothing queued is left behind this, and the
         // application has not said that more is to follow.
         if len > 0 && range.start + len == self.text_end() && !self.more_follows {
             flags |= Flags::PSH;
