@@ -254,3 +254,39 @@ fn the_next_text_and_new_acks_are_predicted_and_nothing_else() {
     assert!(connection.on_predicted(Instant::ZERO, &acknowledges, false).is_some());
     assert_eq!((connection.rcv.nxt, connection.snd.una), (seq + 100, ack + 100));
 }
+
+#[test]
+fn text_that_answers_a_loss_probe_is_not_taken_in_the_short_way() {
+    let text = [7; 100];
+    let ms = |ms| Instant::from_millis(ms);
+    let probed = || {
+        let mut connection = established(false, false);
+        let (seq, start) = (connection.rcv.nxt, connection.snd.nxt);
+        let bare = Segment { seq, ack: start, flags: Flags::ACK, window: 500, ..EMPTY };
+        let (first, last) =
+            (Segment { ack: start + 100, ..bare }, Segment { ack: start + 200, ..bare });
+        // A round trip is measured; then a probe goes out, and what it repeats is acknowledged.
+        connection.write(&[9; 100]).unwrap();
+        sent(&mut connection, ms(0));
+        connection.on_unpredicted(ms(10), &first, false);
+        connection.write(&[9; 100]).unwrap();
+        sent(&mut connection, ms(20));
+        let due = connection.poll_timeout().unwrap();
+        connection.on_timeout(due);
+        assert_eq!(sent(&mut connection, due).len(), 1);
+        connection.on_unpredicted(due, &last, false);
+        assert!(connection.tail_loss.is_probing());
+        connection
+    };
+    let (mut short, mut long) = (probed(), probed());
+    // The peer reports both the original and the probe, together with text.
+    let mut sack = SackBlocks::EMPTY;
+    sack.push(SeqRange::new(long.snd.una - 100, 100));
+    let options = Options { sack, ..Options::default() };
+    let (seq, ack) = (long.rcv.nxt, long.snd.una);
+    let answer =
+        Segment { seq, ack, flags: Flags::ACK, window: 500, options, payload: &text, ..EMPTY };
+    let arrived = short.on_segment(ms(300), &answer, true);
+    assert_eq!(arrived, long.on_unpredicted(ms(300), &answer, true));
+    assert_eq!(format!("{short:?}"), format!("{long:?}"));
+}
