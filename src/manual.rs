@@ -83,6 +83,9 @@
 //! - *A reset in CLOSING or LAST-ACK* is reported as an orderly end if all text had arrived.
 //! - *An orphan* whose peer keeps its window closed is reset after eight probes (RFC 6429 section 3):
 //!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
+//! - *Soft errors* (3.9.2.2, MUST-56) do not end a connection that is established; but before that any
+//!   ICMP unreachable does, codes 0, 1 and 5 too, as in Linux and as RFC 5461 section 4 describes: a
+//!   connect that cannot get through fails at once and not after minutes.
 //! - *Hard errors* (3.9.2.2, SHLD-26): an ICMP error never ends an established connection
 //!   (RFC 5927 section 5.2). It is reported, and when the peer then stays silent until R2 it is the
 //!   reason that the application is given, in place of a timeout. Anything that is heard of the peer

@@ -658,8 +658,8 @@ fn after_the_peers_fin_an_urgent_mark_means_nothing() {
 
 #[test]
 fn urgent_text_goes_out_marked_and_does_not_wait() {
-    // RFC 9293 3.10.2 and 3.8.5 (MUST-30, MUST-31); the pointer names the byte after the urgent
-    // text (RFC 6093 3.1).
+    // RFC 9293 3.10.2 and 3.8.5 (MUST-30); the pointer names the byte after the urgent text
+    // (MUST-62, RFC 6093 3.1).
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
         peer.writes(10);

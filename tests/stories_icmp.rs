@@ -231,7 +231,7 @@ fn too_big(peer: &mut Peer, packet: &common::packet::Packet, mtu: u32) {
 
 #[test]
 fn a_segment_that_did_not_fit_is_sent_again_in_smaller_ones() {
-    // RFC 1191 6.5: at once, and without closing the congestion window.
+    // RFC 1191 6.4: at once, and without closing the congestion window.
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
         peer.writes(14_600);

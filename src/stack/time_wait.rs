@@ -158,8 +158,10 @@ impl TimeWaitRecord {
     }
 }
 
-/// The records in the order in which they expire: all of them live equally long, so a queue
-/// will do. One that was restarted has a second place further back; the first then means nothing.
+/// The records in the order in which their time began: all of them live equally long, so a queue
+/// will do. One that was restarted has a second place further back; the first then means nothing. One
+/// that was restarted again meanwhile expires later than that place says, and holds up those behind it,
+/// by less than 2 MSL.
 #[derive(Default)]
 pub(super) struct ExpiryQueue(VecDeque<TimeWaitId>);
 

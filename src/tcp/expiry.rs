@@ -125,7 +125,7 @@ impl Connection {
             self.timers.set(Timer::KeepAlive, now + keep_alive.idle);
             return;
         }
-        // MUST-26: one unanswered probe says nothing.
+        // MUST-29: one unanswered probe says nothing.
         if self.unanswered >= keep_alive.count {
             self.reset_owed = true;
             self.end(self.silence());
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// The least by which the window is opened: `min(Fr * RCV.BUFF, Eff.snd.MSS)` with Fr 1/2
-    /// (RFC 9293 section 3.8.6.2.2, SHLD-16).
+    /// (RFC 9293 section 3.8.6.2.2, MUST-39).
     pub(super) fn window_step(&self) -> u32 {
         (self.recv_buffer.limit() / 2).min(self.effective_mss())
     }

@@ -116,7 +116,7 @@ impl Connection {
         self.check_timestamps(now, segment)?;
         self.check_sequence(now, segment)?;
         self.check_reset(now, segment)?;
-        // Third step: security and compartment are not supported (RFC 9293 section 3.1).
+        // Third step: security and compartment are not supported (RFC 9293 appendix A.1).
         self.check_syn(now, segment)?;
         self.check_ack(now, segment)?;
         self.check_urgent(segment);

@@ -437,7 +437,7 @@ impl Connection {
     }
 
     /// SEND with the urgent flag: the mark lies behind the last byte that was taken (RFC 9293
-    /// section 3.8.5, MUST-30 and MUST-31).
+    /// section 3.8.5, MUST-62).
     pub(crate) fn write_urgent(&mut self, data: &[u8]) -> Result<usize, WriteError> {
         let taken = self.write(data)?;
         if taken > 0 {

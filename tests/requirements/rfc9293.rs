@@ -368,10 +368,11 @@ pub(crate) const TABLE: &[R] = &[
     R("MUST-55", "a source quench is ignored", Done(&["a_source_quench_changes_nothing"])),
     R(
         "MUST-56",
-        "soft errors abort nothing",
+        "soft errors abort nothing that is established; before, an unreachable does (RFC 5461 4)",
         Done(&[
             "an_unreachable_does_not_end_a_connection_that_is_established",
             "no_error_message_harms_a_stack_in_any_state",
+            "a_connect_that_meets_unreachable_ends_at_once",
         ]),
     ),
     R(

@@ -37,7 +37,7 @@ impl Controller for NewReno {
     }
 
     fn on_ack(&mut self, ack: &AckSample) {
-        // RFC 7661 section 4.4.1, RFC 2861: a window that is not used must not grow.
+        // RFC 7661 section 4.4, RFC 2861 section 3: a window that is not used must not grow.
         if !ack.cwnd_limited {
             return;
         }
@@ -95,7 +95,7 @@ impl Controller for NewReno {
     }
 
     fn on_mss(&mut self, mss: u32) {
-        // RFC 8201 section 5.4 and RFC 1191 section 6.5: the loss was no congestion, so the window
+        // RFC 8201 section 5.4 and RFC 1191 section 6.4: the loss was no congestion, so the window
         // keeps its bytes, but never less than two segments of the new size.
         self.mss = mss;
         self.cwnd = self.cwnd.max(2 * mss);
