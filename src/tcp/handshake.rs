@@ -131,11 +131,15 @@ pub(crate) struct HalfOpen {
     /// It agrees to ECN.
     ecn: bool,
     /// Text that came with the SYN.
-    early_text: Option<Box<[u8]>>,
+    early_text: Option<Box<EarlyText>>,
     /// What the listener had set when the SYN arrived: the SYN-ACK has been made of it, and must not
     /// be contradicted by the next one (RFC 7323 section 2.2) or by the window that follows.
     settings: Arc<Settings>,
 }
+
+/// Behind one more pointer, which is all that the many entries without such text pay for it.
+#[derive(Debug)]
+struct EarlyText(Box<[u8]>);
 
 /// What a segment does to a half-open entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +183,7 @@ impl HalfOpen {
             resent: false,
             limit: ChallengeLimit::default(),
             ecn: settings.ecn.agrees_to(syn),
-            early_text: (!early.is_empty()).then(|| early.into()),
+            early_text: (!early.is_empty()).then(|| Box::new(EarlyText(early.into()))),
             settings,
         }
     }
@@ -345,7 +349,7 @@ impl Connection {
     /// Takes in the text that came with the SYN, once established.
     pub(crate) fn accept_early_text(&mut self, now: Instant, half_open: &HalfOpen) {
         if let Some(text) = &half_open.early_text {
-            self.take_text(now, half_open.irs + 1, text, 1);
+            self.take_text(now, half_open.irs + 1, &text.0, 1);
             self.take_fin();
         }
     }
