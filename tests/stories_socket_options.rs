@@ -429,6 +429,23 @@ fn what_is_set_before_our_syn_leaves_is_what_it_says() {
 }
 
 #[test]
+fn what_our_syn_offers_is_not_told_as_agreed_on() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::new(isns);
+        peer.connects();
+        peer.hears("S 0:0(0)");
+        let agreed = |peer: &Peer| {
+            let info = peer.stack.info(peer.id).unwrap();
+            (info.timestamps, info.sack, info.scales)
+        };
+        assert_eq!(agreed(&peer), (false, false, None));
+        peer.sends("R. 0:0(0) ack 1");
+        assert!(peer.stack.close_reason(peer.id).is_some());
+        assert_eq!(agreed(&peer), (false, false, None));
+    });
+}
+
+#[test]
 fn the_syn_ack_of_a_crossed_open_says_what_our_syn_has_said() {
     with_each_isn(|isns| {
         let mut peer = Peer::new(isns);

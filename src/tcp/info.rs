@@ -109,8 +109,9 @@ impl Connection {
     /// What can be told.
     pub(crate) fn info(&self) -> Info {
         let (out, lost, resent) = self.flight.count();
-        // Before the peer has answered there is only what we offer.
-        let (negotiated, agreed) = (&self.negotiated, self.state != State::SynSent);
+        // Until the peer's SYN is known, and if it never came, there is only what we offer.
+        let agreed = self.snd.syn_acked || self.state == State::SynReceived;
+        let negotiated = &self.negotiated;
         Info {
             flow: self.flow,
             state: self.state,
