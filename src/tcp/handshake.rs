@@ -402,13 +402,17 @@ impl Connection {
         // First: the ACK.
         let acked = segment.has(Flags::ACK);
         if acked && segment.ack != self.snd.iss + 1 {
+            // "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set ...)"
+            if segment.has(Flags::RST) {
+                return Arrival::NOTHING;
+            }
             if self.retries == 0 && self.timers.is_set(Timer::Retransmit) {
                 // The peer still has an old connection with this four-tuple (RFC 9293 figure 9):
                 // the reset ends that, and our SYN need not wait a second to be heard.
-                self.timers.set(Timer::Retransmit, now + BEHIND_A_RESET);
+                let soon = now + BEHIND_A_RESET;
+                self.timers.set_before(Timer::Retransmit, soon, Timer::Retransmit);
             }
-            // "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset"
-            return if segment.has(Flags::RST) { Arrival::NOTHING } else { Arrival::STRAY };
+            return Arrival::STRAY;
         }
         if acked && self.snd.nxt == self.snd.iss {
             // Our SYN has not even left.

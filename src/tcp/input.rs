@@ -232,14 +232,7 @@ impl Connection {
 
     /// Where that ends which lies furthest beyond a hole, if the peer has been told of it.
     fn sacked_end(&self) -> Option<SeqNum> {
-        let fin = self.waiting_fin().map(|fin| fin + 1);
-        let end = fin.or_else(|| self.recv_buffer.newest_end());
-        end.filter(|_| self.negotiated.sack)
-    }
-
-    /// The peer's FIN, while something is missing before it.
-    pub(super) fn waiting_fin(&self) -> Option<SeqNum> {
-        self.rcv.fin.filter(|fin| fin.is_after(self.rcv.nxt))
+        self.recv_buffer.furthest().filter(|_| self.negotiated.sack)
     }
 
     /// A reset with the sequence number of the FIN that was received: as some stacks send it, which
@@ -291,7 +284,11 @@ impl Connection {
         }
         // Only now: a blind attacker's segment has got no further than the check of its ACK, and
         // must not move TS.Recent (RFC 7323 section 4.3, step 2) nor count as a sign of life.
-        if let (Some(state), Some(ts)) = (&mut self.timestamps, segment.options.timestamps) {
+        // What ends just before the window has got in for its ACK alone (section 5.3, R2 before R3).
+        let new = segment.is_empty() || segment.range().end != self.rcv.nxt;
+        if let (Some(state), Some(ts)) = (&mut self.timestamps, segment.options.timestamps)
+            && new
+        {
             state.on_segment(ts, segment.seq, now);
         }
         self.last_heard = now;
@@ -402,7 +399,8 @@ impl Connection {
             return;
         };
         let had_hole = self.recv_buffer.has_hole();
-        let advanced = self.recv_buffer.insert(self.rcv.nxt, seq.later(self.rcv.nxt), text);
+        let advanced =
+            self.recv_buffer.insert(self.rcv.nxt, seq.later(self.rcv.nxt), text, self.rcv.fin);
         if advanced > 0 {
             self.advance_over_text(now, advanced, text.len() as u32, segments);
             if self.state.is_synchronized() {
@@ -436,14 +434,22 @@ impl Connection {
 
     /// Eighth step: the FIN bit. One beyond a hole is remembered until the hole is filled.
     fn check_fin(&mut self, segment: &Segment<'_>, fin: SeqNum) {
-        let in_window = fin.is_at_or_after(self.rcv.nxt) && fin.is_at_or_before(self.rcv.edge);
-        if segment.has(Flags::FIN) && in_window {
-            self.rcv.fin = Some(fin);
+        if segment.has(Flags::FIN) && self.may_be_the_fin(fin) {
             if fin != self.rcv.nxt {
                 self.ack.at_once();
             }
+            if fin == self.rcv.nxt || self.recv_buffer.note_fin(fin) {
+                self.rcv.fin = Some(fin);
+            }
         }
         self.take_fin();
+    }
+
+    /// Whether a FIN may stand there: in the window, and nothing that has arrived contradicts it.
+    fn may_be_the_fin(&self, fin: SeqNum) -> bool {
+        let in_window = fin.is_at_or_after(self.rcv.nxt) && fin.is_at_or_before(self.rcv.edge);
+        let beyond = self.recv_buffer.furthest().is_some_and(|end| end.is_after(fin));
+        in_window && !beyond && self.rcv.fin.is_none()
     }
 
     /// Moves over the peer's FIN if all text before it is here.

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::tail_loss::TailLoss;
-use super::{Connection, Flight, State, Timer};
+use super::{Connection, State, Timer};
 use crate::time::{Duration, Instant};
 use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange, WindowScale};
 
@@ -146,16 +146,15 @@ impl Connection {
     /// A SYN, or a SYN,ACK in a simultaneous open.
     fn send_syn(&mut self, now: Instant) -> Outgoing {
         self.syn_owed = false;
-        let retransmission = self.snd.nxt != self.snd.iss;
-        let crossed = self.state == State::SynReceived && self.retries == 0;
-        if crossed {
-            // The SYN,ACK of a simultaneous open: nothing is lost, and it is what the peer answers.
-            self.flight = Flight::default();
-            self.on_sent_syn(now);
-        } else if retransmission {
+        let again = self.snd.nxt != self.snd.iss;
+        // The SYN,ACK of a simultaneous open repeats a SYN that nobody takes for lost. What
+        // acknowledges it may answer either, and the RTT counts from the first.
+        let crossed = again && self.state == State::SynReceived && self.retries == 0;
+        let retransmission = again && !crossed;
+        if retransmission {
             self.retransmissions += 1;
             self.flight.on_first_sent_again(now);
-        } else {
+        } else if !again {
             self.on_sent_syn(now);
         }
         self.timers.start(Timer::Retransmit, now + self.rto.current());
@@ -164,7 +163,7 @@ impl Connection {
         }
         let mut outgoing = Outgoing {
             seq: self.snd.iss,
-            flags: Flags::SYN | self.ecn_setup_flags(retransmission),
+            flags: Flags::SYN | self.ecn_setup_flags(again),
             // That of a SYN is not scaled (RFC 7323 section 2.2).
             window: WindowScale::default().compress(self.rcv.nxt.len_to(self.rcv.edge)),
             options: self.syn_options(now),
@@ -384,19 +383,12 @@ impl Connection {
     }
 
     /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
-    /// three blocks beside timestamps. A FIN beyond a hole is told like the text before it, as by
-    /// Linux, so that the peer need not send it again.
+    /// three blocks beside timestamps.
     fn sack_blocks(&self) -> SackBlocks {
-        let fin = self.waiting_fin();
-        if !self.negotiated.sack || (!self.recv_buffer.has_hole() && fin.is_none()) {
+        if !self.negotiated.sack || !self.recv_buffer.has_hole() {
             return SackBlocks::EMPTY;
         }
         let mut blocks = self.recv_buffer.sack_blocks();
-        if let Some(fin) = fin
-            && !blocks.extend_at(fin)
-        {
-            blocks.push(SeqRange::new(fin, 1));
-        }
         blocks.truncate(if self.negotiated.timestamps { 3 } else { 4 });
         blocks
     }

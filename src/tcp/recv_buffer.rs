@@ -15,7 +15,8 @@ const MAX_ISLANDS: usize = 512;
 /// The window that a connection starts with; as Linux's.
 const FIRST_LIMIT: u32 = 65_535;
 
-/// A range of text beyond a hole.
+/// A range of text beyond a hole. It may end with the peer's FIN, which takes a sequence number but
+/// no room.
 #[derive(Debug)]
 struct Island {
     range: SeqRange,
@@ -82,14 +83,20 @@ impl RecvBuffer {
     }
 
     /// Takes in `text` that starts at `seq`, at or after `rcv_nxt` and within the window. Answers
-    /// how far RCV.NXT moves.
-    pub(super) fn insert(&mut self, rcv_nxt: SeqNum, seq: SeqNum, text: &[u8]) -> u32 {
+    /// how far RCV.NXT moves, up to the FIN, where the peer has sent one.
+    pub(super) fn insert(
+        &mut self,
+        rcv_nxt: SeqNum,
+        seq: SeqNum,
+        text: &[u8],
+        fin: Option<SeqNum>,
+    ) -> u32 {
         if text.is_empty() {
             return 0;
         }
         // The caller has trimmed the text to the window, so lengths fit.
         let range = SeqRange::new(seq, text.len() as u32);
-        let used = self.span(rcv_nxt);
+        let used = self.span(rcv_nxt, fin);
         if seq != rcv_nxt && !self.touch(range) {
             return 0;
         }
@@ -100,6 +107,7 @@ impl RecvBuffer {
             return 0;
         }
         let end = self.absorb(range.end);
+        let end = fin.map_or(end, |fin| end.earlier(fin));
         let advanced = rcv_nxt.len_to(end);
         self.readable += advanced as usize;
         advanced
@@ -153,8 +161,14 @@ impl RecvBuffer {
         }
     }
 
-    /// Where the text ends that lies furthest beyond a hole.
-    pub(super) fn newest_end(&self) -> Option<SeqNum> {
+    /// Notes the peer's FIN beyond a hole, so that SACK blocks tell of it as Linux's do: the peer
+    /// need not send it again. Answers false when there are too many islands already.
+    pub(super) fn note_fin(&mut self, fin: SeqNum) -> bool {
+        self.touch(SeqRange::new(fin, 1))
+    }
+
+    /// Where that ends which lies furthest beyond a hole.
+    pub(super) fn furthest(&self) -> Option<SeqNum> {
         self.islands.last().map(|island| island.range.end)
     }
 
@@ -195,9 +209,13 @@ impl RecvBuffer {
         self.ring.capacity() + self.islands.capacity() * size_of::<Island>()
     }
 
-    /// Bytes of the ring in use, holes included.
-    fn span(&self, rcv_nxt: SeqNum) -> usize {
-        let beyond = self.islands.last().map_or(0, |last| rcv_nxt.len_to(last.range.end));
+    /// Bytes of the ring in use, holes included. The FIN takes none, and may lie far behind the text.
+    fn span(&self, rcv_nxt: SeqNum, fin: Option<SeqNum>) -> usize {
+        let with_text = |island: &&Island| Some(island.range.start) != fin;
+        let beyond = self.islands.iter().rev().find(with_text).map_or(0, |last| {
+            let end = fin.map_or(last.range.end, |fin| last.range.end.earlier(fin));
+            rcv_nxt.len_to(end)
+        });
         self.readable + beyond as usize
     }
 

@@ -93,13 +93,6 @@ impl SackBlocks {
         true
     }
 
-    /// Lets the block that ends at `seq` end behind it; answers whether there is one.
-    pub(crate) fn extend_at(&mut self, seq: SeqNum) -> bool {
-        let mut blocks = self.blocks.iter_mut().take(self.len as usize);
-        let block = blocks.find(|block| block.end == seq);
-        block.map(|block| block.end = seq + 1).is_some()
-    }
-
     /// The blocks, as a slice.
     pub fn as_slice(&self) -> &[SeqRange] {
         self.blocks.get(..self.len as usize).unwrap_or(&[])

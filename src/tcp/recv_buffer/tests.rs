@@ -17,9 +17,9 @@ fn the_island_that_grew_last_comes_first() {
     let mut buffer = RecvBuffer::new(WINDOW);
     let zero = SeqNum(u32::MAX - 50);
     for start in [100, 300, 500, 700, 900] {
-        assert_eq!(buffer.insert(zero, zero + start, &text(start, 50)), 0);
+        assert_eq!(buffer.insert(zero, zero + start, &text(start, 50), None), 0);
     }
-    buffer.insert(zero, zero + 350, &text(350, 10));
+    buffer.insert(zero, zero + 350, &text(350, 10), None);
     let starts: Vec<u32> =
         buffer.sack_blocks().as_slice().iter().map(|b| zero.len_to(b.start)).collect();
     assert_eq!(starts, [300, 900, 700, 500]);
@@ -32,11 +32,11 @@ fn one_island_too_many_is_dropped_but_islands_may_still_grow() {
     let zero = SeqNum(0);
     let most = MAX_ISLANDS as u32;
     for n in 1..=most {
-        buffer.insert(zero, zero + n * 10, &text(n * 10, 1));
+        buffer.insert(zero, zero + n * 10, &text(n * 10, 1), None);
     }
-    buffer.insert(zero, zero + (most + 1) * 10, &text(0, 1));
+    buffer.insert(zero, zero + (most + 1) * 10, &text(0, 1), None);
     assert_eq!(buffer.islands.len(), MAX_ISLANDS);
-    buffer.insert(zero, zero + 11, &text(11, 5));
+    buffer.insert(zero, zero + 11, &text(11, 5), None);
     assert_eq!(buffer.islands.len(), MAX_ISLANDS);
     assert_eq!(buffer.islands[0].range.len(), 6);
 }
@@ -51,6 +51,30 @@ fn a_reader_that_keeps_up_is_offered_more_until_the_maximum() {
     assert_eq!(buffer.limit(), 131_070);
     buffer.on_taken(1 << 20);
     assert_eq!(buffer.limit(), 200_000);
+}
+
+#[test]
+fn a_fin_takes_a_number_and_no_room() {
+    let zero = SeqNum(u32::MAX - 50);
+    let fin = Some(zero + 60_000);
+    let mut buffer = RecvBuffer::new(WINDOW);
+    assert!(buffer.note_fin(zero + 60_000));
+    assert_eq!(buffer.furthest(), Some(zero + 60_001));
+    // Beyond a hole, then so much that the ring has to grow over and over, up to the FIN.
+    buffer.insert(zero, zero + 100, &text(100, 100), fin);
+    assert_eq!(
+        buffer.sack_blocks().as_slice(),
+        [SeqRange::new(zero + 100, 100), SeqRange::new(zero + 60_000, 1)]
+    );
+    let mut nxt = 0;
+    while nxt < 60_000 {
+        let len = 1_000.min(60_000 - nxt);
+        nxt += buffer.insert(zero + nxt, zero + nxt, &text(nxt, len), fin);
+    }
+    assert_eq!((nxt, buffer.readable()), (60_000, 60_000), "the FIN is not text");
+    let mut into = vec![0; 60_000];
+    buffer.read(&mut into);
+    assert_eq!(into, text(0, 60_000));
 }
 
 proptest! {
@@ -72,7 +96,7 @@ proptest! {
             let end = start + len;
             let start = start.max(nxt);
             if start < end {
-                let advanced = buffer.insert(zero + nxt, zero + start, &text(start, end - start));
+                let advanced = buffer.insert(zero + nxt, zero + start, &text(start, end - start), None);
                 for n in start..end {
                     have[n as usize] = true;
                 }
