@@ -7,6 +7,7 @@ mod common;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
+use tunstack::tcp::CloseReason;
 
 /// A connection with SACK over a path of 100 ms, so that a probe is due after 202 ms and a timeout
 /// after 300.
@@ -155,7 +156,7 @@ fn without_sack_or_when_turned_off_nothing_is_probed() {
 #[test]
 fn probes_do_not_keep_the_round_trip_time_from_being_measured() {
     // RFC 8985 7.3, second condition: the ACK of what was sent twice measures nothing (Karn), so
-    // the next flight that is lost waits for the timeout.
+    // the next flight that is lost waits for the timeout, which nothing puts off.
     with_each_isn(|isns| {
         let mut peer = with_sack(isns, |_| {});
         peer.writes(1_000);
@@ -166,7 +167,41 @@ fn probes_do_not_keep_the_round_trip_time_from_being_measured() {
         peer.writes(2_000);
         peer.hears(". 1001:2001(1000) ack 1");
         peer.hears("P. 2001:3001(1000) ack 1");
-        // The probe's timer runs out at 202 ms and sends nothing; the timeout starts from there.
-        peer.hears_within(ms(500)..=ms(505), ". 1001:2001(1000) ack 1");
+        peer.hears_within(ms(300)..=ms(301), ". 1001:2001(1000) ack 1");
     });
+}
+
+#[test]
+fn steady_writes_into_silence_end_in_timeouts_and_at_last_in_giving_up() {
+    // RFC 8985 7.3: "RTO recovery remains the last resort"; RFC 9293 3.8.3 (MUST-20). What is
+    // written meanwhile puts off neither the probe beyond the timeout (RFC 8985 7.2) nor, after
+    // the probe, the timeout (RFC 6298 5.1).
+    for pause in [20, 50, 100, 150, 250] {
+        with_each_isn(|isns| {
+            let mut peer = with_sack(isns, |config| {
+                config.tcp.no_delay = true;
+                config.tcp.retries = 4;
+            });
+            let (start, first) = (peer.now, peer.iss + 1);
+            peer.writes(1);
+            peer.hears("P. 1:2(1) ack 1");
+            let mut first_again = None;
+            while peer.stack.close_reason(peer.id).is_none() {
+                let waited = peer.now.since(start);
+                assert!(waited < secs(12), "a byte each {pause} ms: not given up");
+                peer.passes(ms(pause));
+                if first_again.is_none() && peer.all().iter().any(|packet| packet.seq == first) {
+                    first_again = Some(peer.now.since(start));
+                }
+                if peer.stack.close_reason(peer.id).is_none() {
+                    peer.writes(1);
+                }
+            }
+            // The probe takes the place of the first timeout at the latest, 300 ms after the first
+            // byte; a timeout later that is sent again.
+            let most = ms(601 + pause);
+            assert!(first_again.is_some_and(|waited| waited <= most), "{pause}: {first_again:?}");
+            peer.is_over(CloseReason::TimedOut);
+        });
+    }
 }

@@ -262,10 +262,14 @@ impl Connection {
         Some(outgoing)
     }
 
-    /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2).
+    /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2). A timer
+    /// that could send nothing is not set: running out, it would only put off the retransmission
+    /// timer (section 7.3), and with each new segment it would do so again. As long as it is set,
+    /// new segments move it no further than to the retransmission timer, which they do not move.
     pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
         let may = self.settings.tail_loss_probe
             && self.negotiated.sack
+            && self.tail_loss.may_probe()
             && !self.recovery.is_under_way()
             && self.state.is_synchronized();
         match (self.rto.srtt_nanos(), self.flight.last()) {
