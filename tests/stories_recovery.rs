@@ -394,6 +394,33 @@ fn one_acknowledgment_starts_no_recovery_however_much_it_reports() {
 }
 
 #[test]
+fn with_sack_a_duplicate_that_reports_nothing_new_is_none() {
+    // RFC 5681 3.2, step 1: "a sender using SACK MUST NOT send new data unless the incoming
+    // duplicate acknowledgment contains new SACK information". What a D-SACK reports (RFC 2883) is
+    // known already.
+    for duplicate in [". 1:1(0) ack 1", ". 1:1(0) ack 1 <sack 0:1>"] {
+        with_each_isn(|isns| {
+            let mut peer = Peer::established(isns, "mss 1000,sackOK");
+            peer.writes(20_000);
+            hears_segments(&mut peer, 1..=10);
+            let before = peer.stack.info(peer.id).unwrap();
+            for _ in 0..4 {
+                peer.sends(duplicate);
+            }
+            peer.hears_nothing();
+            let after = peer.stack.info(peer.id).unwrap();
+            assert_eq!((after.cwnd, after.phase), (before.cwnd, before.phase));
+            peer.sends(". 1:1(0) ack 1 <sack 1001:2001>");
+            hears_segments(&mut peer, 11..=11);
+            peer.sends(". 1:1(0) ack 1 <sack 1001:3001>");
+            hears_segments(&mut peer, 12..=12);
+            peer.sends(". 1:1(0) ack 1 <sack 1001:4001>");
+            hears_segments(&mut peer, 1..=1);
+        });
+    }
+}
+
+#[test]
 fn limited_transmit_respects_the_peers_window() {
     // RFC 3042 2: only if the advertised window allows.
     with_each_isn(|isns| {

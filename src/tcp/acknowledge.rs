@@ -202,13 +202,16 @@ impl Connection {
     }
 
     /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the
-    /// same window. A peer that reports what it holds beyond the hole may change its window
-    /// meanwhile (RFC 6675 section 2).
+    /// same window. A peer that has agreed to report what it holds beyond the hole must do so (RFC
+    /// 5681 section 3.2, step 1), and may change its window meanwhile (RFC 6675 section 2): without
+    /// a report it answers a probe, an old segment or a challenge.
     fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
-        segment.ack == self.snd.una
-            && !self.flight.is_empty()
-            && segment.is_empty()
-            && (window == self.snd.wnd || self.sacked_beyond(segment).is_some())
+        let says_so = if self.negotiated.sack {
+            self.sacked_beyond(segment).is_some()
+        } else {
+            window == self.snd.wnd
+        };
+        segment.ack == self.snd.una && !self.flight.is_empty() && segment.is_empty() && says_so
     }
 
     /// The end of the newest text that the segment reports beyond SND.UNA, if it lies within what
