@@ -527,6 +527,38 @@ fn ten_segments_go_out_at_first_and_each_ack_lets_out_two_more() {
 }
 
 #[test]
+fn after_several_lost_syns_the_window_starts_at_one_segment() {
+    // RFC 5681 3.1: "If the SYN or SYN/ACK is lost [...]"; RFC 6928 2: "unless there have been more
+    // than one SYN or SYN/ACK retransmissions".
+    with_each_isn(|isns| {
+        for lost in 0..=3 {
+            let wanted = if lost > 1 { MSS } else { 10 * MSS };
+            let mut passive = Peer::new(isns);
+            passive.listens();
+            passive.sends("S 0:0(0) <mss 1000>");
+            passive.hears("S. 0:0(0) ack 1");
+            for n in 0..lost {
+                passive.hears_within(secs(1 << n)..=secs(1 << n), "S. 0:0(0) ack 1");
+            }
+            passive.sends(". 1:1(0) ack 1");
+            passive.accepts();
+            let cwnd = passive.stack.info(passive.id).unwrap().cwnd;
+            assert_eq!(cwnd, wanted, "passive, {lost} lost");
+
+            let mut active = Peer::new(isns);
+            active.connects();
+            active.hears("S 0:0(0)");
+            for n in 0..lost {
+                active.hears_within(secs(1 << n)..=secs(1 << n), "S 0:0(0)");
+            }
+            active.sends("S. 0:0(0) ack 1 <mss 1000>");
+            let cwnd = active.stack.info(active.id).unwrap().cwnd;
+            assert_eq!(cwnd, wanted, "active, {lost} lost");
+        }
+    });
+}
+
+#[test]
 fn acknowledging_byte_by_byte_opens_the_window_no_faster() {
     // RFC 3465: ACK division.
     with_each_isn(|isns| {

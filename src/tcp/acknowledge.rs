@@ -156,8 +156,9 @@ impl Connection {
     /// The handshake is over, and our SYN had to be sent again.
     fn on_lost_syn(&mut self, now: Instant) {
         self.rto.after_lost_syn();
-        // RFC 5681 section 3.1 starts such a connection with a window of one segment. Linux does so
-        // from the second loss on, because the initial timeout is one second and no longer three.
+        // RFC 5681 section 3.1 starts such a connection with a window of one segment; RFC 6928
+        // section 2 from the second loss on, because the initial timeout is one second and no
+        // longer three.
         if self.retries > 1 {
             self.congestion.get_mut().on_timeout(&Loss { now, flight_size: 0 }, false);
         }

@@ -333,10 +333,12 @@ impl Connection {
 
     /// SYN-RECEIVED with buffers: the ACK of our SYN is here and is about to be taken in.
     pub(crate) fn accept(now: Instant, half_open: &HalfOpen, link: Link) -> Self {
-        let HalfOpen { flow, iss, irs, agreed, window, ts_recent, ts_offset, .. } = *half_open;
+        let HalfOpen { flow, iss, irs, agreed, window, ts_recent, ts_offset, retries, .. } =
+            *half_open;
         let settings = half_open.settings.clone();
         let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
         connection.state = State::SynReceived;
+        connection.retries = retries;
         connection.on_sent_syn(half_open.sent_at);
         if half_open.resent {
             connection.flight.mark_first_retransmitted();
