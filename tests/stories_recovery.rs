@@ -498,13 +498,40 @@ fn recovery_halves_the_window() {
         peer.ignores_the_rest(); // twenty segments are out: 11 to 30
         let before = peer.stack.info(peer.id).unwrap().cwnd;
         assert_eq!(before, 20 * MSS);
-        for _ in 0..3 {
+        // One duplicate for each segment but the lost one, and for the two of limited transmit.
+        for _ in 0..21 {
             peer.sends(&ack(10));
         }
         assert!(peer.all().iter().any(|packet| packet.seq == peer.iss + 1 + 10 * MSS));
         peer.sends(&ack(32));
         let after = peer.stack.info(peer.id).unwrap().cwnd;
-        assert!((9 * MSS..=12 * MSS).contains(&after), "from {before} to {after}");
+        assert_eq!(after, 10 * MSS, "from {before}");
+    });
+}
+
+#[test]
+fn leaving_recovery_lets_out_no_burst() {
+    // RFC 6582 3.2, step 3, full acknowledgments, option 1: "min (ssthresh, max(FlightSize, SMSS)
+    // + SMSS)", and no more for the ACK itself. Here most duplicates were lost on their way.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns, 100);
+        peer.writes(100_000);
+        peer.ignores_the_rest();
+        for n in 1..=10 {
+            peer.sends(&ack(n));
+        }
+        peer.ignores_the_rest(); // twenty segments are out: 11 to 30
+        for _ in 0..3 {
+            peer.sends(&ack(10));
+        }
+        hears_segments(&mut peer, [31, 32, 11]);
+        peer.sends(&ack(32));
+        hears_segments(&mut peer, 33..=34);
+        // Slow start finds the halved window from there.
+        peer.sends(&ack(34));
+        hears_segments(&mut peer, 35..=38);
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.cwnd, info.ssthresh), (4 * MSS, 10 * MSS));
     });
 }
 

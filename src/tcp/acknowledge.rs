@@ -171,7 +171,8 @@ impl Connection {
             self.tail_loss.on_sample();
         }
         let mss = self.effective_mss();
-        match self.recovery.on_new_ack(self.snd.una, report.acked, mss) {
+        let verdict = self.recovery.on_new_ack(self.snd.una, report.acked, mss);
+        match verdict {
             Verdict::PartialAck => self.flight.mark_first_lost(),
             Verdict::LeaveFastRecovery => {
                 let left = self.flight.size();
@@ -179,8 +180,11 @@ impl Connection {
             }
             Verdict::Normal | Verdict::EnterFastRecovery => {}
         }
-        // RFC 3168 section 6.1.2: the window should not grow by an ACK that echoes congestion.
-        if self.recovery.lets_window_grow() && !echoes_congestion {
+        // The window does not grow in fast recovery, nor by the ACK that ends it and has set it (RFC
+        // 6582 section 3.2, step 3): growing by all that it acknowledges would make the burst that
+        // the choice of that window avoids. RFC 3168 section 6.1.2: it should not grow by an ACK that
+        // echoes congestion either.
+        if verdict == Verdict::Normal && !echoes_congestion {
             let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
             self.congestion.get_mut().on_ack(&AckSample {
                 now,

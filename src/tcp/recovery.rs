@@ -68,11 +68,6 @@ impl Recovery {
         self.phase == Phase::Fast
     }
 
-    /// Whether a window that an ACK would grow may grow: not in fast recovery.
-    pub(super) fn lets_window_grow(&self) -> bool {
-        self.phase != Phase::Fast
-    }
-
     /// Bytes that may be in flight beyond the congestion window.
     pub(super) fn credit(&self) -> u32 {
         self.credit
