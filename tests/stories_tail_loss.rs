@@ -141,6 +141,20 @@ fn a_probe_that_was_not_needed_reduces_nothing() {
 }
 
 #[test]
+fn a_report_of_something_else_received_twice_says_nothing_of_the_probe() {
+    // RFC 8985 7.4.2: "a DSACK option matching TLP.end_seq".
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        let before = probes_the_eighth(&mut peer);
+        peer.sends(". 1:1(0) ack 8001 <sack 1001:2001>");
+        peer.writes(1_000);
+        peer.hears("P. 8001:9001(1000) ack 1");
+        peer.sends(". 1:1(0) ack 9001");
+        assert!(cwnd(&peer) < before, "{} after {before}", cwnd(&peer));
+    });
+}
+
+#[test]
 fn without_sack_or_when_turned_off_nothing_is_probed() {
     with_each_isn(|isns| {
         let plain = Peer::established(isns, "mss 1000");

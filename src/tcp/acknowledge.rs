@@ -108,9 +108,9 @@ impl Connection {
 
     fn ends_loss_probe(&mut self, segment: &Segment<'_>, advances: bool) -> bool {
         let blocks = segment.options.sack;
-        let first = blocks.as_slice().first();
+        let first = blocks.as_slice().first().map(|block| block.end);
         // RFC 2883 section 4: a first block that is acknowledged already.
-        let twice = first.is_some_and(|block| block.end.is_at_or_before(segment.ack));
+        let twice = first.filter(|end| end.is_at_or_before(segment.ack));
         let repeats = !advances && segment.is_empty() && first.is_none();
         self.tail_loss.on_ack(segment.ack, repeats, twice)
     }

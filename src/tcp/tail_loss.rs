@@ -60,14 +60,14 @@ impl TailLoss {
     }
 
     /// An ACK of up to `ack` has arrived (RFC 8985 section 7.4.2, TLP_process_ack). `repeats` says
-    /// that it is a duplicate without SACK blocks, `reports_twice` that it tells of something
+    /// that it is a duplicate without SACK blocks, `twice` is the end of what it tells to have been
     /// received twice. Answers whether the probe has repaired a loss, to which the congestion
     /// controller must respond.
-    pub(super) fn on_ack(&mut self, ack: SeqNum, repeats: bool, reports_twice: bool) -> bool {
+    pub(super) fn on_ack(&mut self, ack: SeqNum, repeats: bool, twice: Option<SeqNum>) -> bool {
         let Some(end) = self.end_seq.filter(|end| ack.is_at_or_after(*end)) else {
             return false;
         };
-        if !self.is_retransmission || reports_twice {
+        if !self.is_retransmission || twice == Some(end) {
             // New data has arrived, or both the original and the probe: nothing was lost.
             self.end_seq = None;
             return false;
@@ -105,24 +105,26 @@ mod tests {
     #[test]
     fn new_data_repairs_nothing() {
         let mut probe = probing(false);
-        assert!(!probe.on_ack(END - 10, false, false) && !probe.may_probe());
-        assert!(!probe.on_ack(END, false, false) && probe.may_probe());
+        assert!(!probe.on_ack(END - 10, false, None) && !probe.may_probe());
+        assert!(!probe.on_ack(END, false, None) && probe.may_probe());
     }
 
     #[test]
     fn the_ack_of_the_original_and_that_of_the_probe_mean_no_loss() {
         let mut probe = probing(true);
-        assert!(!probe.on_ack(END, false, false) && !probe.may_probe());
-        assert!(!probe.on_ack(END, true, false) && probe.may_probe());
+        assert!(!probe.on_ack(END, false, None) && !probe.may_probe());
+        assert!(!probe.on_ack(END, true, None) && probe.may_probe());
         let mut probe = probing(true);
-        assert!(!probe.on_ack(END, false, true) && probe.may_probe());
+        assert!(!probe.on_ack(END, false, Some(END)) && probe.may_probe());
+        let mut probe = probing(true);
+        assert!(!probe.on_ack(END, false, Some(END - 1)) && !probe.may_probe());
     }
 
     #[test]
     fn an_ack_beyond_the_probe_without_one_for_each_means_a_loss() {
         let mut probe = probing(true);
-        assert!(!probe.on_ack(END, false, false));
-        assert!(probe.on_ack(END + 10, false, false) && probe.may_probe());
+        assert!(!probe.on_ack(END, false, None));
+        assert!(probe.on_ack(END + 10, false, None) && probe.may_probe());
     }
 
     #[test]
