@@ -123,6 +123,20 @@ fn a_loss_that_a_probe_has_repaired_reduces_the_window() {
 }
 
 #[test]
+fn the_reduction_goes_by_what_was_in_flight_before_the_ack() {
+    // RFC 5681 3.1, equation 4: half of FlightSize, of which an ACK of everything leaves nothing.
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        probes_the_eighth(&mut peer);
+        peer.sends(". 1:1(0) ack 8001");
+        peer.writes(10_000);
+        assert_eq!(peer.ignores_the_rest(), 10);
+        peer.sends(". 1:1(0) ack 18001");
+        assert_eq!(peer.stack.info(peer.id).unwrap().ssthresh, 5_000);
+    });
+}
+
+#[test]
 fn a_probe_that_was_not_needed_reduces_nothing() {
     // RFC 8985 7.4.2: a duplicate ACK without SACK blocks, or one that reports the probe as
     // received twice (RFC 2883).

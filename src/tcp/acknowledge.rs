@@ -88,8 +88,9 @@ impl Connection {
         segment: &Segment<'_>,
         echoes_congestion: bool,
     ) {
-        let report = self.move_una(now, segment);
+        // First, because it goes by the FlightSize of the loss, which the ACK ends.
         self.check_loss_probe(now, segment, true);
+        let report = self.move_una(now, segment);
         self.draw_conclusions(now, &report, echoes_congestion);
     }
 
