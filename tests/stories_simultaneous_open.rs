@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::ms;
 use common::pair::{Plan, Side};
 use common::peer::with_each_isn;
 use common::states::in_state;
+use common::{ms, secs};
 use tunstack::Event;
 use tunstack::tcp::{CloseReason, State};
 use tunstack::wire::Flags;
@@ -105,6 +105,24 @@ fn the_syn_ack_of_a_simultaneous_open_is_sent_again() {
         peer.sends(". 1:1(0) ack 1");
         peer.is_in(State::Established);
     });
+}
+
+#[test]
+fn only_a_timer_that_ran_out_makes_a_crossed_syn_a_lost_one() {
+    // RFC 6298 5.7: "If the timer expires awaiting the ACK of a SYN segment". The SYN-ACK repeats
+    // the SYN because it must; its ACK measures the round trip.
+    for lost in [false, true] {
+        with_each_isn(|isns| {
+            let mut peer = in_state(isns, State::SynReceived).peer;
+            if lost {
+                peer.hears_within(secs(1)..=secs(1), "S. 0:0(0) ack 1");
+            }
+            peer.passes(ms(20));
+            peer.sends(". 1:1(0) ack 1");
+            let rto = peer.stack.info(peer.id).unwrap().rto;
+            assert_eq!(rto, if lost { secs(3) } else { ms(220) });
+        });
+    }
 }
 
 #[test]

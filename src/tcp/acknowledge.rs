@@ -154,7 +154,8 @@ impl Connection {
         AckReport { rtt, ..report }
     }
 
-    /// The handshake is over, and our SYN had to be sent again.
+    /// The handshake is over, and our SYN had to be sent again: because nothing came, or because the
+    /// peer's came again, from which Linux concludes the same.
     fn on_lost_syn(&mut self, now: Instant) {
         self.rto.after_lost_syn();
         // RFC 5681 section 3.1 starts such a connection with a window of one segment; RFC 6928
