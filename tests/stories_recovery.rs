@@ -187,6 +187,19 @@ fn an_acknowledgment_of_a_retransmission_is_no_sample() {
 }
 
 #[test]
+fn what_is_sent_again_is_sent() {
+    // RFC 5681 4.1: the pause after which a sender starts anew is one in which it "has not sent
+    // data", and a retransmission is data.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns, 100);
+        peer.writes(100);
+        peer.hears("P. 1:101(100) ack 1");
+        peer.hears_within(ms(299)..=ms(302), "P. 1:101(100) ack 1");
+        assert_eq!(peer.stack.info(peer.id).unwrap().last_sent, peer.now);
+    });
+}
+
+#[test]
 fn timestamps_tell_the_round_trip_of_a_retransmission_too() {
     // RFC 7323 4.1: which of the two was acknowledged shows in TSecr.
     with_each_isn(|isns| {

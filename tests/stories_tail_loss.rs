@@ -68,6 +68,19 @@ fn a_single_segment_is_given_the_time_of_a_delayed_ack() {
 }
 
 #[test]
+fn a_probe_counts_as_sending() {
+    // RFC 5681 4.1.
+    with_each_isn(|isns| {
+        let mut peer = with_sack(isns, |_| {});
+        peer.writes(2_000);
+        peer.hears(". 1:1001(1000) ack 1");
+        peer.hears("P. 1001:2001(1000) ack 1");
+        peer.hears_within(ms(202)..=ms(203), "P. 1001:2001(1000) ack 1");
+        assert_eq!(peer.stack.info(peer.id).unwrap().last_sent, peer.now);
+    });
+}
+
+#[test]
 fn a_lost_fin_is_probed_too() {
     with_each_isn(|isns| {
         let mut peer = with_sack(isns, |_| {});

@@ -97,7 +97,7 @@ pub struct Info {
     pub retransmissions: u64,
     /// When the connection was made.
     pub opened_at: Instant,
-    /// When text was last sent.
+    /// When text was last sent, for the first time or again.
     pub last_sent: Instant,
     /// When text last arrived, or the connection was established.
     pub last_text: Instant,

@@ -224,7 +224,7 @@ pub(crate) struct Connection {
     opened_at: Instant,
     /// When the last segment of the peer arrived.
     last_heard: Instant,
-    /// When we last sent text.
+    /// When we last sent text, for the first time or again.
     last_sent: Instant,
     /// When text last arrived in order.
     last_text: Instant,

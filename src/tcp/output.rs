@@ -216,6 +216,11 @@ impl Connection {
             flags |= Flags::FIN;
             len -= 1;
         }
+        if len > 0 {
+            // RFC 5681 section 4.1: what is sent again starts the ACK clock as well (Linux, too,
+            // counts it, and not a FIN alone).
+            self.last_sent = now;
+        }
         let offset = self.text_start().len_to(range.start);
         // RFC 9293 section 3.9.1.2 (MUST-60, MUST-61): nothing queued is left behind this, and the
         // application has not said that more is to follow.
@@ -324,7 +329,6 @@ impl Connection {
             // RFC 5681 section 4.1: the ACK clock has stopped.
             self.congestion.get_mut().on_idle();
         }
-        self.last_sent = now;
         self.override_small_window = false;
         self.flushes &= !all;
         self.timers.stop(Timer::Persist);
