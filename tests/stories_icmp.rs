@@ -231,7 +231,7 @@ fn too_big(peer: &mut Peer, packet: &common::packet::Packet, mtu: u32) {
 
 #[test]
 fn a_segment_that_did_not_fit_is_sent_again_in_smaller_ones() {
-    // RFC 1191 6.4: at once, and without closing the congestion window.
+    // RFC 1191 6.4: at once, and without a lasting effect on the congestion window.
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;
         peer.writes(14_600);
@@ -242,10 +242,40 @@ fn a_segment_that_did_not_fit_is_sent_again_in_smaller_ones() {
         assert_eq!((again.seq, again.text.len()), (peer.iss + 1, 960));
         peer.ignores_the_rest();
         assert_eq!(peer.stack.info(peer.id).unwrap().mss, 960);
-        assert!(peer.stack.info(peer.id).unwrap().cwnd >= before / 2);
         peer.sends(". 1:1(0) ack 14601");
+        assert!(peer.stack.info(peer.id).unwrap().cwnd >= before);
         peer.writes(5_000);
         assert!(peer.all().iter().all(|packet| packet.text.len() <= 960));
+    });
+}
+
+#[test]
+fn what_did_not_fit_is_sent_again_in_slow_start_up_to_the_window_that_there_was() {
+    // RFC 1191 6.4: "only one segment should be retransmitted until acknowledgements begin to arrive
+    // again"; it "should not change the congestion window".
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.writes(14_600);
+        let sent = peer.all();
+        let before = peer.stack.info(peer.id).unwrap();
+        too_big(&mut peer, &sent[0], 1_000);
+        let mut rounds = Vec::new();
+        loop {
+            let again = peer.all();
+            let Some(last) = again.last() else { break };
+            rounds.push(again.len());
+            peer.passes(ms(10));
+            let end = (last.seq + last.text.len() as u32).0.wrapping_sub(peer.iss.0);
+            peer.sends(&format!(". 1:1(0) ack {end}"));
+        }
+        assert_eq!(rounds[0], 1, "{rounds:?}");
+        assert!(
+            rounds.len() > 3 && rounds.windows(2).all(|two| two[1] <= 3 * two[0]),
+            "{rounds:?}"
+        );
+        let after = peer.stack.info(peer.id).unwrap();
+        assert!(after.cwnd >= before.cwnd && after.ssthresh == before.ssthresh);
+        assert_eq!((after.phase, after.backoff), (before.phase, 0));
     });
 }
 

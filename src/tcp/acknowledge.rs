@@ -253,13 +253,18 @@ impl Connection {
     }
 
     /// The path carries packets of `mtu` bytes only: what was too large is sent again, in smaller
-    /// pieces and at once (RFC 1191 section 6.4, RFC 8201 section 5.4).
+    /// pieces and at once (RFC 1191 section 6.4, RFC 8201 section 5.4), and what followed it as after
+    /// a timeout: slow start takes the place of the ACK clock, which has stopped.
     pub(crate) fn on_packet_too_big(&mut self, mtu: usize) {
         let before = self.mss;
         self.link.path_mtu = mtu;
         self.update_mss();
-        if self.mss < before {
-            self.flight.mark_larger_lost(self.effective_mss());
+        if self.mss < before && self.flight.has_larger(self.effective_mss()) {
+            self.recovery.on_shrunk_path(self.snd.nxt);
+            self.congestion.get_mut().on_shrunk_path();
+            self.flight.mark_all_lost();
+            self.tail_loss.forget();
+            self.timers.stop(Timer::LossProbe);
         }
     }
 

@@ -147,15 +147,9 @@ impl Flight {
         }
     }
 
-    /// Marks every segment as lost that carries more than `most`: the path does not let it pass.
-    pub(super) fn mark_larger_lost(&mut self, most: u32) {
-        for record in &mut self.records {
-            if !record.lost && record.range.len() > most {
-                record.lost = true;
-                self.lost += record.range.len();
-            }
-        }
-        self.first_lost = 0;
+    /// Whether a segment carries more than `most`. It walks the records.
+    pub(super) fn has_larger(&self, most: u32) -> bool {
+        self.records.iter().any(|record| record.range.len() > most)
     }
 
     /// Marks the oldest segment as lost.
@@ -170,7 +164,7 @@ impl Flight {
     }
 
     /// Marks everything as lost (RFC 5681 section 3.1: after a timeout the sender starts over
-    /// from the oldest).
+    /// from the oldest; where the path has shrunk it does so, too).
     pub(super) fn mark_all_lost(&mut self) {
         for record in &mut self.records {
             record.lost = true;

@@ -14,7 +14,8 @@ pub enum Phase {
     Disorder,
     /// Fast recovery from a loss (RFC 6582).
     Recovery,
-    /// A timeout: everything unacknowledged is being sent again.
+    /// Everything unacknowledged is being sent again: after a timeout, or because the path carries
+    /// less than it did.
     Loss,
 }
 
@@ -154,7 +155,7 @@ impl Connection {
             RecoveryPhase::Open if self.recovery.has_duplicates() => Phase::Disorder,
             RecoveryPhase::Open => Phase::Open,
             RecoveryPhase::Fast => Phase::Recovery,
-            RecoveryPhase::Timeout => Phase::Loss,
+            RecoveryPhase::Timeout | RecoveryPhase::Shrunk => Phase::Loss,
         }
     }
 

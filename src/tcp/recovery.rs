@@ -14,6 +14,8 @@ pub(super) enum Phase {
     Fast,
     /// A timeout: everything unacknowledged is being sent again, in slow start.
     Timeout,
+    /// The path carries less than it did: the same, but nothing tells of congestion.
+    Shrunk,
 }
 
 /// What an acknowledgment means for the sender.
@@ -83,7 +85,7 @@ impl Recovery {
         mss: u32,
         sacked: Option<SeqNum>,
     ) -> Verdict {
-        if self.phase == Phase::Timeout {
+        if matches!(self.phase, Phase::Timeout | Phase::Shrunk) {
             // Everything outstanding counts as lost already: a duplicate tells nothing new.
             return Verdict::Normal;
         }
@@ -122,7 +124,7 @@ impl Recovery {
                 }
                 Verdict::Normal
             }
-            Phase::Timeout => {
+            Phase::Timeout | Phase::Shrunk => {
                 if una.is_at_or_after(self.recover) {
                     self.phase = Phase::Open;
                 }
@@ -154,6 +156,16 @@ impl Recovery {
         self.credit = 0;
         self.recover = nxt;
         first
+    }
+
+    /// The path does not carry what is outstanding.
+    pub(super) fn on_shrunk_path(&mut self, nxt: SeqNum) {
+        if self.phase != Phase::Timeout {
+            self.phase = Phase::Shrunk;
+        }
+        self.duplicates = 0;
+        self.credit = 0;
+        self.recover = nxt;
     }
 }
 
@@ -224,6 +236,24 @@ mod tests {
         assert!(!recovery.on_timeout(una, nxt));
         recovery.on_new_ack(nxt, 10 * MSS, MSS);
         assert!(recovery.on_timeout(nxt, nxt + MSS));
+    }
+
+    #[test]
+    fn a_shrunk_path_is_no_timeout_and_its_duplicates_tell_nothing() {
+        let (una, nxt, mut recovery) = outstanding();
+        recovery.on_shrunk_path(nxt);
+        for _ in 0..4 {
+            assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::Normal);
+        }
+        assert_eq!(recovery.credit(), 0);
+        assert_eq!(recovery.on_new_ack(una + MSS, MSS, MSS), Verdict::Normal);
+        assert_eq!(recovery.phase(), Phase::Shrunk);
+        recovery.on_new_ack(nxt, 9 * MSS, MSS);
+        assert_eq!(recovery.phase(), Phase::Open);
+        recovery.on_shrunk_path(nxt + MSS);
+        assert!(recovery.on_timeout(nxt, nxt + MSS), "the first timeout of this data");
+        recovery.on_shrunk_path(nxt + MSS);
+        assert!(!recovery.on_timeout(nxt, nxt + MSS));
     }
 
     #[test]

@@ -78,6 +78,11 @@ pub trait Controller: Send + fmt::Debug {
 
     /// The path carries segments of `mss` bytes from now on.
     fn on_mss(&mut self, mss: u32);
+
+    /// What was in the network did not pass, because the path carries less than it did;
+    /// [`on_mss`](Self::on_mss) has told how much. That is no congestion. It is sent again in slow
+    /// start, which leads back to the window that there was (RFC 1191 section 6.4).
+    fn on_shrunk_path(&mut self);
 }
 
 /// Makes a controller for a connection whose segments carry `mss` bytes.

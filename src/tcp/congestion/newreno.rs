@@ -100,6 +100,14 @@ impl Controller for NewReno {
         self.mss = mss;
         self.cwnd = self.cwnd.max(2 * mss);
     }
+
+    fn on_shrunk_path(&mut self) {
+        // RFC 1191 section 6.4: "only one segment should be retransmitted until acknowledgements
+        // begin to arrive again".
+        self.ssthresh = self.ssthresh.max(self.cwnd);
+        self.cwnd = self.mss;
+        self.acked = 0;
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +183,17 @@ mod tests {
         assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
         cc.on_timeout(&loss(MSS), false);
         assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
+    }
+
+    #[test]
+    fn where_the_path_has_shrunk_slow_start_leads_back_to_the_window_that_there_was() {
+        let mut cc = NewReno::new(MSS);
+        cc.on_loss(&loss(20 * MSS));
+        cc.on_mss(MSS / 2);
+        cc.on_shrunk_path();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS / 2, 10 * MSS));
+        cc.on_ack(&ack(20 * MSS));
+        assert!((10 * MSS..=11 * MSS).contains(&cc.cwnd()), "{}", cc.cwnd());
     }
 
     #[test]
