@@ -491,7 +491,7 @@ test_targets() {
     for file in "$ROOT"/tests/*.rs; do
         file=$(basename "$file" .rs)
         kind=simulated
-        [[ $file == real_* ]] && kind=real
+        [[ $file == real_* || $file == differential ]] && kind=real
         if [[ $kind == "$1" ]]; then
             printf '%s\n' --test "$file"
         fi
