@@ -385,17 +385,21 @@ impl Connection {
     /// Bytes of text in a full segment with the options it will carry. RFC 2018 section 4: "as
     /// many distinct SACK blocks as possible".
     fn most_text(&self) -> u32 {
+        if !self.sends_sack() {
+            return self.effective_mss().max(1);
+        }
         let blocks = self.sack_blocks().as_slice().len() as u32;
-        let sack = if blocks > 0 { SACK_HEAD + SACK_BLOCK * blocks } else { 0 };
+        let sack = SACK_HEAD + SACK_BLOCK * blocks;
         self.effective_mss().saturating_sub(sack).max(1)
+    }
+
+    fn sends_sack(&self) -> bool {
+        self.negotiated.sack && self.recv_buffer.has_hole()
     }
 
     /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
     /// three blocks beside timestamps.
     fn sack_blocks(&self) -> SackBlocks {
-        if !self.negotiated.sack || !self.recv_buffer.has_hole() {
-            return SackBlocks::EMPTY;
-        }
         let mut blocks = self.recv_buffer.sack_blocks();
         blocks.truncate(if self.negotiated.timestamps { 3 } else { 4 });
         blocks
@@ -465,10 +469,12 @@ impl Connection {
         if let Some(state) = &mut self.timestamps {
             options.timestamps = Some(state.stamp(now, self.rcv.nxt));
         }
-        options.sack = self.sack_blocks();
-        // Text that is sent again may leave less room than it had.
-        let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
-        options.sack.truncate((left / SACK_BLOCK) as usize);
+        if self.sends_sack() {
+            options.sack = self.sack_blocks();
+            // Text that is sent again may leave less room than it had.
+            let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
+            options.sack.truncate((left / SACK_BLOCK) as usize);
+        }
         let mut urgent = 0;
         if let Some(up) = self.snd.up.filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;
