@@ -538,7 +538,7 @@ impl Connection {
     /// What waits because it does not fill a segment is sent as soon as the peer's window and the
     /// congestion window let it out, whatever else holds it back.
     pub(crate) fn flush(&mut self) {
-        (self.holds_back, self.more_follows) = (false, false);
+        self.holds_back = false;
         self.flushes |= self.unsent() > 0;
     }
 
