@@ -81,6 +81,14 @@
 //!   established; FIN-WAIT-1 is entered then. The RFC lets an implementation without queued data
 //!   enter it at once.
 //! - *A reset in CLOSING or LAST-ACK* is reported as an orderly end if all text had arrived.
+//! - *A reset* also counts with the number of a FIN that has been taken, for some stacks do not count
+//!   their FIN, and behind all that SACK blocks have told of, where a peer stands that aborts while
+//!   some of its text is lost (RFC 5961 section 3.2 would drop or challenge these). Both numbers are as
+//!   hard to guess as RCV.NXT; Linux takes them, too.
+//! - *An abort in CLOSING or LAST-ACK* (3.10.5) sends a reset if text is unread, as RFC 2525
+//!   section 2.17 wants it: it is lost.
+//! - *Text that ends just before the window* is not acceptable (3.10.7.4), but as in Linux its ACK
+//!   counts: a peer that sends its last text again may have heard more of us meanwhile.
 //! - *An orphan* whose peer keeps its window closed is reset after eight probes (RFC 6429 section 3):
 //!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
 //! - *Soft errors* (3.9.2.2, MUST-56) do not end a connection that is established; but before that any
