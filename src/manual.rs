@@ -7,9 +7,9 @@
 //!
 //! | attack | answer |
 //! |---|---|
-//! | blind reset (RFC 5961 section 3) | only an exact match of RCV.NXT resets; the rest of the window is challenged |
+//! | blind reset (RFC 5961 section 3) | only an exact match resets (of RCV.NXT, and of two numbers named below); the rest of the window is challenged |
 //! | blind SYN (RFC 5961 section 4) | challenged in every synchronized state |
-//! | blind data (RFC 5961 section 5) | an ACK outside `SND.UNA - MAX.SND.WND ..= SND.NXT` is challenged and the text dropped |
+//! | blind data (RFC 5961 section 5) | an ACK outside `SND.UNA - MAX.SND.WND ..= SND.NXT`, or of what lies before our first byte, is challenged and the text dropped |
 //! | ACK war, challenge flood | one challenge, and one ACK of an old segment without text, in 500 ms (a setting) for each connection. The limit is not shared, so it is no side channel (CVE-2016-5696) |
 //! | blind ICMP (RFC 5927) | an error counts only if what it quotes is in flight; established connections do not end by one; a path MTU below 552 (IPv6: 1280) is not believed |
 //! | SYN flood | half-open entries have no buffers, their number is bounded for each listener, and the oldest makes room |

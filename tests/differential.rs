@@ -46,6 +46,9 @@ use kernel::Kernel;
 /// Sequences of a normal run.
 const SEQUENCES: u64 = 2_000;
 
+/// The states of RFC 9293 section 3.3.2.
+const STATES: usize = 11;
+
 /// How many of the sequences that differ are made smaller and shown.
 const SHOWN: usize = 8;
 
@@ -83,6 +86,9 @@ fn the_kernel_and_this_stack_give_the_same_answers() {
                 );
             }
             panic!("there are differences that no entry of the table explains");
+        }
+        if count >= SEQUENCES && report.only.is_none() {
+            assert_eq!(report.states.len(), STATES, "the grammar knows the way to every state");
         }
     });
 }

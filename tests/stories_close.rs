@@ -493,6 +493,21 @@ fn only_new_text_resets_a_connection_that_was_closed_for_good() {
 }
 
 #[test]
+fn a_fin_in_order_stands_whatever_was_said_of_another() {
+    // A peer that contradicts itself, or somebody who speaks for it, must not keep the end away.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("F. 201:201(0) ack 1");
+        peer.hears(". 1:1(0) ack 1");
+        peer.sends("F. 1:51(50) ack 1");
+        peer.hears(". 1:1(0) ack 52");
+        peer.is_in(State::CloseWait);
+        peer.reads(50);
+        peer.reads_end();
+    });
+}
+
+#[test]
 fn old_text_with_a_fin_does_not_reset_a_connection_that_was_closed_for_good() {
     with_each_isn(|isns| {
         let mut peer = in_state(isns, State::Established).peer;

@@ -359,8 +359,9 @@ impl Connection {
         let in_order =
             segment.seq.is_at_or_before(self.rcv.nxt) && end.is_at_or_after(self.rcv.nxt);
         if segment.has(Flags::FIN) && in_order {
-            // Nothing can lie beyond the FIN, whatever came before it.
+            // Nothing can lie beyond the FIN, whatever came before it, another FIN too.
             self.recv_buffer.forget_islands();
+            self.rcv.fin = None;
         }
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {

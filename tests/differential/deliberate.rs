@@ -43,7 +43,7 @@ pub(crate) enum Resume {
 pub(crate) const DELIBERATE: &[Deliberate] = &[
     Deliberate {
         name: "PSH inside a long write",
-        reason: "Linux pushes at least once in half a window; MUST-61 (RFC 9293 section 3.9.1.1) \
+        reason: "Linux pushes at least once in half a window; MUST-61 (RFC 9293 section 3.9.1.2) \
                  asks for PSH where nothing queued is left behind, which both do",
         explains: pushed_inside,
     },

@@ -34,8 +34,6 @@ pub(crate) struct Kernel {
     tun: Iface,
     /// How many sequences there have been: each has addresses of its own.
     used: u32,
-    /// What was sent and heard.
-    pub(crate) packets: u64,
 }
 
 /// A sequence and when it was over.
@@ -59,7 +57,7 @@ impl Kernel {
             .unwrap_or_else(|error| panic!("{TUN} cannot be made: {error}"));
         tun.set_non_blocking().expect("a TUN can be read without waiting");
         settings::prepare();
-        Self { tun, used: 255, packets: 0 }
+        Self { tun, used: 255 }
     }
 
     /// Runs the cases, many at once; the answers are in their order.
@@ -121,7 +119,6 @@ impl Kernel {
             match self.tun.recv(&mut buffer) {
                 Ok(len) => {
                     heard = true;
-                    self.packets += 1;
                     let one = destination(&buffer[..len]).and_then(|peer| running.get_mut(&peer));
                     if let Some(one) = one {
                         one.peer.hear(&buffer[..len], one.started.elapsed());
@@ -134,7 +131,6 @@ impl Kernel {
     }
 
     fn send(&mut self, packet: &[u8]) {
-        self.packets += 1;
         self.tun.send(packet).unwrap_or_else(|error| panic!("{TUN} cannot be written: {error}"));
     }
 

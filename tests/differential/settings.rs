@@ -10,7 +10,7 @@ pub(crate) const TUN: &str = "tun0";
 
 /// Settings of the namespace: the file below /proc/sys/net, the value, and why.
 const SETTINGS: &[(&str, &str, &str)] = &[
-    // What tunstack does not have yet.
+    // What tunstack does not have, or has turned off for the comparison.
     ("ipv4/tcp_recovery", "0", "no RACK (RFC 8985)"),
     ("ipv4/tcp_early_retrans", "0", "no tail loss probe (RFC 8985)"),
     ("ipv4/tcp_frto", "0", "no F-RTO (RFC 5682)"),
