@@ -376,6 +376,26 @@ fn a_half_open_entry_limits_its_answers_too() {
 // The acknowledgment field (fifth step; RFC 5961 section 5).
 
 #[test]
+fn old_text_with_a_wrong_ack_is_answered_no_more_often_than_a_challenge() {
+    // The acknowledgment that old text or an old FIN gets is owed once its own ACK was right.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends("P. 1:11(10) ack 1");
+        peer.hears(". 1:1(0) ack 11");
+        for _ in 0..100 {
+            peer.sends("P. 1:11(10) ack 2");
+            peer.sends("F. 10:10(0) ack 2");
+        }
+        let answers = peer.ignores_the_rest();
+        assert!((1..=20).contains(&answers), "{answers} challenges at once");
+        peer.sends("P. 1:11(10) ack 1");
+        peer.hears(". 1:1(0) ack 11");
+        peer.sends("F. 10:10(0) ack 1");
+        peer.hears(". 1:1(0) ack 11");
+    });
+}
+
+#[test]
 fn what_acknowledges_the_unsent_or_the_ancient_is_answered_and_dropped() {
     // Acceptable is SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT, but not what lies before our first
     // byte: no peer was ever connected when it had heard less than our SYN.

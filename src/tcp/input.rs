@@ -178,12 +178,10 @@ impl Connection {
         }
         // By the letter a segment that ends just before the window is not acceptable. As in Linux
         // its ACK counts: a peer that has missed ours and sends its last text again may have
-        // heard more of us meanwhile.
-        let adjacent = !segment.is_empty() && segment.range().end == self.rcv.nxt;
+        // heard more of us meanwhile. It is answered when that has been found right.
+        let ends_before = !segment.is_empty() && segment.range().end == self.rcv.nxt;
+        let adjacent = ends_before && segment.has(Flags::ACK);
         let acceptance = acceptance(segment.range(), self.rcv.nxt, window);
-        if adjacent && !segment.has(Flags::SYN) {
-            self.ack.at_once();
-        }
         if acceptance == Acceptance::Outside && !adjacent {
             self.on_unacceptable(now, segment);
             return Break(Arrival::NOTHING);
@@ -363,6 +361,7 @@ impl Connection {
             self.recv_buffer.forget_islands();
             self.rcv.fin = None;
         }
+        let is_old_fin = segment.has(Flags::FIN) && end.is_before(self.rcv.nxt);
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {
             let segments = segment.segments();
@@ -374,7 +373,7 @@ impl Connection {
             } else {
                 self.take_text(now, seq, text, segments);
             }
-        } else if !segment.payload.is_empty() {
+        } else if !segment.payload.is_empty() || is_old_fin {
             // Nothing of it was new, or the window is closed: say where we stand.
             self.ack.at_once();
         }

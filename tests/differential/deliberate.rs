@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tunstack::wire::Flags;
 
-use super::case::{Action, Base, Call, Case, Choice, Open, Place, Shape, Step};
+use super::case::{Action, Base, Call, Case, Choice, Open, Pause, Place, Shape, Step};
 use super::segment::Field;
 use super::transcript::{
     Answer, Cursor, Difference, Line, Named, Number, Said, Transcript, step_of,
@@ -74,8 +74,8 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
         reason: "RFC 7323 section 4.3: TS.Recent moves for segments at or before Last.ACK.sent, which \
                  depends on the ACKs that are delayed; not for a segment that RFC 5961 section 5.2 \
                  discards for its ACK, nor for one that is all old (section 5.3, R2 before R3). Section \
-                 5.3: an old one is acknowledged, also if it is bare, and a reset is never too old; \
-                 Linux differs in these",
+                 5.3: an old one is acknowledged, also if it is bare, and a reset is never too old. \
+                 Linux differs in these, and once closed has timestamps that were never agreed on",
         explains: stamp,
     },
     Deliberate {
@@ -121,17 +121,19 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
     },
     Deliberate {
         name: "how much goes out at once",
-        reason: "RFC 5681 counts bytes (section 3.1) and starts anew after a pause of one RTO (section \
-                 4.1); Linux counts segments, of whatever size, and halves for each RTO. RFC 9293 \
-                 section 3.8.6.2.1: the largest window was that of the SYN; Linux counts from the ACK \
-                 of it on, and fills half of that",
+        reason: "RFC 5681 counts bytes (section 3.1), waits for three duplicate ACKs (section 3.2) and \
+                 starts anew after a pause of one RTO (section 4.1); Linux counts segments, of \
+                 whatever size, waits for one duplicate ACK without SACK after it has had one for a \
+                 single segment, and halves for each RTO. RFC 9293 section 3.8.6.2.1: the largest \
+                 window was that of the SYN; Linux counts from the ACK of it on, and fills half of \
+                 that",
         explains: congestion_window,
     },
     Deliberate {
-        name: "an option of an impossible length",
-        reason: "RFC 9293 section 3.1 (MUST-7) leaves open what is done: the segment is dropped and \
-                 counted; Linux takes it and skips its other options. No stack sends such a thing",
-        explains: impossible_option,
+        name: "the first probe of a closed window after a timeout",
+        reason: "RFC 9293 section 3.8.6.1 (SHLD-29): after one RTO, backed off as it is; Linux backs \
+                 off twice",
+        explains: first_probe,
     },
     Deliberate {
         name: "text or FIN of a SYN",
@@ -191,6 +193,19 @@ impl View<'_> {
             Action::App(_) => None,
         }
     }
+
+    /// That one and the others that came without a pause between them: which of them is answered
+    /// is not to be seen.
+    fn stimuli(&self, line: &Line) -> impl Iterator<Item = &Shape> {
+        let steps = &self.case.steps;
+        let is_first = |step: &usize| steps[*step].pause != Pause::None;
+        let from = (0..=line.step).rev().find(is_first).unwrap_or(0);
+        let until = (line.step + 1..steps.len()).find(is_first).unwrap_or(steps.len());
+        steps[from..until].iter().filter_map(|step| match &step.action {
+            Action::Segment(shape) => Some(shape),
+            Action::App(_) => None,
+        })
+    }
 }
 
 fn pushed_inside(view: &View<'_>) -> Option<Resume> {
@@ -213,8 +228,9 @@ fn bare_of_options(line: &Line) -> Said {
 fn no_ack_outside_window(view: &View<'_>) -> Option<Resume> {
     let (_, own) = view.lines_at();
     let own = own?;
-    let shape = view.stimulus(own)?;
-    let without = !shape.flags.intersects(Flags::ACK | Flags::RST | Flags::SYN);
+    let without = view
+        .stimuli(own)
+        .any(|shape| !shape.flags.intersects(Flags::ACK | Flags::RST | Flags::SYN));
     let bare = own.said.flags == Flags::ACK && own.said.len == 0;
     // It counts for the limit of such answers: others that both would give are left out.
     (without && bare).then_some(Resume::Never)
@@ -260,27 +276,25 @@ fn crossed(view: &View<'_>) -> bool {
 
 fn second_syn(view: &View<'_>) -> Option<Resume> {
     let (Some(theirs), own) = view.lines_at() else { return None };
-    let shape = view.stimulus(theirs)?;
+    let mut syns = view.stimuli(theirs).filter(|shape| shape.flags.contains(Flags::SYN));
+    let shape = syns.next()?;
     let reset = theirs.said.flags.contains(Flags::RST);
-    let syn = shape.flags.contains(Flags::SYN);
     let silent = view.is_behind(theirs, own);
-    if !(reset && syn && silent && view.case.open == Open::Passive) {
+    if !(reset && silent && view.case.open == Open::Passive) {
         return None;
     }
     // With an ACK that is wrong as well, Linux resets for that, and stays half open.
     if shape.flags.contains(Flags::ACK) { Some(Resume::Never) } else { view.behind(1, 0) }
 }
 
-fn impossible_option(view: &View<'_>) -> Option<Resume> {
-    let step = step_of(view.difference, view.kernel, view.ours);
-    let before = view.case.steps.iter().take(step + 1);
-    let malformed = before.filter(|step| match &step.action {
-        Action::Segment(shape) => {
-            matches!(shape.options, Choice::Overrun | Choice::ZeroLength)
-        }
-        Action::App(_) => false,
-    });
-    (malformed.count() > 0).then_some(Resume::Never)
+fn first_probe(view: &View<'_>) -> Option<Resume> {
+    let (_, own) = view.lines_at();
+    let own = own?;
+    let by_a_timer = own.after > DELAY;
+    let bare = own.said.flags == Flags::ACK && own.said.len == 0;
+    let timed_out = view.ours.lines.iter().any(|line| line.at < own.at && line.repeats > 0);
+    let probe = by_a_timer && bare && timed_out && narrow_before(view, own.step);
+    probe.then_some(Resume::Never)
 }
 
 fn text_of_syn(view: &View<'_>) -> Option<Resume> {
@@ -449,6 +463,24 @@ fn later_before(view: &View<'_>) -> bool {
     }
 }
 
+/// Without SACK, a duplicate ACK while one segment is in flight leads Linux to take one such ACK
+/// for a loss from then on.
+fn is_early_repair(view: &View<'_>, theirs: Option<&Line>) -> bool {
+    let is_duplicate =
+        |shape: &Shape| shape.ack.base == Base::Edge && shape.len == 0 && shape.flags == Flags::ACK;
+    let duplicates = |line: &Line| {
+        let until = view.case.steps[..=line.step].iter();
+        let segments = until.filter(|step| match &step.action {
+            Action::Segment(shape) => is_duplicate(shape),
+            Action::App(_) => false,
+        });
+        segments.count()
+    };
+    let repair = theirs.filter(|line| line.repeats > 0 && line.after < DELAY);
+    !view.case.offer.sack
+        && repair.is_some_and(|line| view.stimuli(line).any(is_duplicate) && duplicates(line) > 1)
+}
+
 fn congestion_window(view: &View<'_>) -> Option<Resume> {
     let (theirs, own) = view.lines_at();
     let text = |line: Option<&Line>| {
@@ -470,7 +502,7 @@ fn congestion_window(view: &View<'_>) -> Option<Resume> {
     let options = view.kernel.lines.iter().flat_map(|line| &line.said.options);
     let shortened = options.into_iter().any(|option| matches!(option, Named::Sack(_)));
     let narrowed = one_sends_more && narrow_before(view, theirs.or(own)?.step);
-    if narrowed || later_before(view) {
+    if narrowed || later_before(view) || is_early_repair(view, theirs) {
         return Some(Resume::Never);
     }
     (one_sends_more && (small || idle || shortened)).then_some(Resume::Never)
@@ -524,6 +556,11 @@ fn stamp(view: &View<'_>) -> Option<Resume> {
         return Some(Resume::Never);
     }
     let (Some(theirs), Some(own)) = (theirs, own) else { return None };
+    let closed = view.case.steps[..own.step].iter().any(is_close);
+    let never_agreed = view.ours.lines.iter().all(|line| said_stamps(line).is_empty());
+    if never_agreed && closed && bare_of_options(theirs) == bare_of_options(own) {
+        return view.behind(1, 1);
+    }
     let unstamped = |line: &Line| {
         let mut said = line.said.clone();
         said.options.retain(|option| !matches!(option, Named::Timestamps { .. }));
@@ -539,7 +576,6 @@ fn stamp(view: &View<'_>) -> Option<Resume> {
     });
     let Difference::Line(..) = *view.difference else { return None };
     let delayed_before = view.before.contains(&DELAYED_ACK);
-    let closed = view.case.steps[..own.step].iter().any(is_close);
     // Text that is all old, and ends where the window begins.
     let repeated = view.stimulus(own).is_some_and(|shape| shape.len > 0)
         && before(view.ours, own).is_some_and(|line| line.said.ack == own.said.ack);

@@ -56,8 +56,6 @@ drop_reasons! {
     MalformedTcp => "TcpInHdrErrors",
     /// The TCP checksum is wrong.
     BadChecksum => "TcpInCsumErrors",
-    /// A TCP option has an impossible length (RFC 9293 section 3.2, MUST-7).
-    BadOptions => "TcpInBadOptions",
     /// The UDP header is cut off, or its length is impossible.
     MalformedUdp => "UdpInErrors",
     /// The UDP checksum is wrong, or is missing over IPv6.

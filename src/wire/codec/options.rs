@@ -1,6 +1,5 @@
 //! TCP options (RFC 9293 section 3.2, RFC 7323, RFC 2018).
 
-use super::DropReason;
 use crate::wire::{Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale};
 
 /// The most bytes of options that a header has room for.
@@ -36,12 +35,14 @@ pub(super) fn only_timestamps(bytes: &[u8]) -> Option<Timestamps> {
 /// Reads the options of a header.
 ///
 /// Unknown options are skipped (MUST-6), and so are known ones with a length that is not theirs,
-/// as Linux does. An option with an impossible length (MUST-7) makes the segment unfit.
+/// as Linux does. At an option with an impossible length (MUST-7) reading ends: where the next one
+/// starts is unknown. What stood before it counts, and the segment does, too, as with Linux: a peer
+/// whose options some middlebox has spoilt gets its connection.
 ///
 /// `syn` says whether the header has the SYN flag: the options that negotiate mean nothing
 /// elsewhere.
 #[cold]
-pub(super) fn parse(mut bytes: &[u8], syn: bool) -> Result<Options, DropReason> {
+pub(super) fn parse(mut bytes: &[u8], syn: bool) -> Options {
     let mut options = Options::default();
     while let Some((&kind, rest)) = bytes.split_first() {
         match kind {
@@ -49,18 +50,19 @@ pub(super) fn parse(mut bytes: &[u8], syn: bool) -> Result<Options, DropReason> 
             NO_OPERATION => bytes = rest,
             _ => {
                 let len = rest.first().map_or(0, |&len| usize::from(len));
-                let Some((option, behind)) = bytes.split_at_checked(len) else {
-                    return Err(DropReason::BadOptions);
-                };
-                let Some(data) = option.get(2..) else {
-                    return Err(DropReason::BadOptions);
+                let option = bytes.split_at_checked(len);
+                let Some((data, behind)) =
+                    option.and_then(|(option, behind)| Some((option.get(2..)?, behind)))
+                else {
+                    log::debug!("TCP option {kind} is said to be {len} bytes long");
+                    break;
                 };
                 read_option(&mut options, kind, data, syn);
                 bytes = behind;
             }
         }
     }
-    Ok(options)
+    options
 }
 
 /// Takes over one option, if it is one we know; `data` stands behind kind and length.
@@ -241,7 +243,7 @@ mod tests {
             (neither, [mss, scale].concat()),
         ] {
             assert_eq!(emitted(&options), layout);
-            assert_eq!(parse(&layout, true), Ok(options));
+            assert_eq!(parse(&layout, true), options);
         }
     }
 
@@ -253,7 +255,7 @@ mod tests {
             let options = Options { timestamps, sack: sack(blocks), ..Options::default() };
             let bytes = emitted(&options);
             let parsed = Options { sack: sack(kept), ..options };
-            assert_eq!(parse(&bytes, false), Ok(parsed));
+            assert_eq!(parse(&bytes, false), parsed);
             let ts = if timestamps.is_some() { 12 } else { 0 };
             assert_eq!(bytes.len(), ts + 4 + 8 * kept as usize);
         }
@@ -262,28 +264,28 @@ mod tests {
     #[test]
     fn what_negotiates_means_nothing_without_syn() {
         let bytes = [2, 4, 5, 0xb4, 4, 2, 1, 3, 3, 7];
-        assert_eq!(parse(&bytes, false), Ok(Options::default()));
-        assert_ne!(parse(&bytes, true), Ok(Options::default()));
+        assert_eq!(parse(&bytes, false), Options::default());
+        assert_ne!(parse(&bytes, true), Options::default());
     }
 
     #[test]
     fn values_that_cannot_be_meant() {
-        assert_eq!(parse(&[2, 4, 0, 0], true), Ok(Options::default()));
+        assert_eq!(parse(&[2, 4, 0, 0], true), Options::default());
         // RFC 7323 section 2.3: a larger shift counts as 14.
-        let options = parse(&[3, 3, 15], true).unwrap();
+        let options = parse(&[3, 3, 15], true);
         assert_eq!(options.window_scale, Some(WindowScale::MAX));
     }
 
     #[test]
     fn behind_the_end_nothing_counts() {
         let mut bytes = vec![1, 0, 2, 4, 5, 0xb4, 9];
-        assert_eq!(parse(&bytes, true), Ok(Options::default()));
+        assert_eq!(parse(&bytes, true), Options::default());
         bytes[1] = 1;
-        assert_eq!(parse(&bytes, true), Err(DropReason::BadOptions));
+        assert_eq!(parse(&bytes, true).mss, Some(0x5b4));
     }
 
     #[test]
-    fn impossible_lengths_spoil_the_segment() {
+    fn at_an_impossible_length_reading_ends() {
         for bytes in [
             &[2, 0, 1, 1][..],
             &[2, 1, 1, 1],
@@ -293,7 +295,13 @@ mod tests {
             &[254, 5, 1, 1],
             &[1, 1, 8, 11, 1, 2, 3, 4, 5, 6, 7, 8],
         ] {
-            assert_eq!(parse(bytes, true), Err(DropReason::BadOptions), "{bytes:?}");
+            assert_eq!(parse(bytes, true), Options::default(), "{bytes:?}");
+            let before = parse(&[&TS_BYTES, bytes].concat(), true);
+            assert_eq!(before.timestamps, Some(TS), "{bytes:?}");
+        }
+        for too_short in [[2, 0, 1, 1], [2, 1, 1, 1]] {
+            let behind = parse(&[&too_short[..], &TS_BYTES].concat(), true);
+            assert_eq!(behind, Options::default(), "{too_short:?}");
         }
     }
 
@@ -309,9 +317,9 @@ mod tests {
             &[5, 2],
             &[5, 9, 1, 1, 1, 1, 1, 1, 1],
         ] {
-            assert_eq!(parse(bytes, true), Ok(Options::default()), "{bytes:?}");
+            assert_eq!(parse(bytes, true), Options::default(), "{bytes:?}");
             let followed = [bytes, &TS_BYTES].concat();
-            assert_eq!(parse(&followed, true).unwrap().timestamps, Some(TS));
+            assert_eq!(parse(&followed, true).timestamps, Some(TS));
         }
     }
 
@@ -320,7 +328,7 @@ mod tests {
         // RFC 9293 section 3.2 (MUST-64).
         for pad in 0..4 {
             let bytes = [&vec![1; pad][..], &TS_BYTES].concat();
-            assert_eq!(parse(&bytes, false).unwrap().timestamps, Some(TS));
+            assert_eq!(parse(&bytes, false).timestamps, Some(TS));
         }
     }
 
@@ -364,7 +372,7 @@ mod tests {
             };
             let bytes = emitted(&options);
             prop_assert!(bytes.len() <= MAX_LEN && bytes.len().is_multiple_of(4));
-            let mut parsed = parse(&bytes, true).unwrap();
+            let mut parsed = parse(&bytes, true);
             prop_assert!(options.sack.as_slice().starts_with(parsed.sack.as_slice()));
             parsed.sack = options.sack;
             parsed.mss = parsed.mss.or(options.mss); // zero is not believed

@@ -68,10 +68,7 @@ fn parse_tcp<'f>(
     if timestamps.is_none()
         && let Ok(Packet::Tcp { segment, .. }) = &mut packet
     {
-        match options::parse(header.options(), flags.contains(Flags::SYN)) {
-            Ok(options) => segment.options = options,
-            Err(reason) => packet = Err(reason),
-        }
+        segment.options = options::parse(header.options(), flags.contains(Flags::SYN));
     }
     packet
 }
