@@ -244,6 +244,23 @@ fn who_has_just_said_that_its_window_is_closed_is_not_asked_again_so_soon() {
 }
 
 #[test]
+fn an_old_ack_does_not_put_off_the_probe_of_a_closed_window() {
+    // RFC 9293 3.8.6 (SND.WL2): its window is older than the one in force.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.writes(100);
+        peer.hears("P. 1:101(100) ack 1");
+        peer.sends(". 1:1(0) ack 101 win 0");
+        peer.writes(100);
+        peer.passes(ms(150));
+        peer.hears_nothing();
+        peer.sends(". 1:1(0) ack 51 win 0");
+        peer.sends(". 1:1(0) ack 51 win 1000");
+        peer.hears_within(ms(50)..=ms(51), ". 100:100(0) ack 1");
+    });
+}
+
+#[test]
 fn a_closed_window_is_first_probed_after_the_timeout_that_is_in_force() {
     // RFC 9293 3.8.6.1 (SHLD-29): "the retransmission timeout period (Section 3.8.1)". Here it has been
     // doubled (RFC 6298 5.5), and the ACK of what was sent twice is no sample that would end

@@ -52,9 +52,11 @@ impl Connection {
             }
             self.set_window(segment.seq, segment.ack, window);
         }
-        if self.snd.wnd == 0 && self.timers.is_set(Timer::Persist) && !self.orphan {
-            // The peer has just said that its window is closed: it need not be asked so soon. The
-            // probes of an orphan are counted, and cannot be put off (RFC 6429 section 3).
+        let old = segment.ack.is_before(self.snd.una);
+        if self.snd.wnd == 0 && !old && self.timers.is_set(Timer::Persist) && !self.orphan {
+            // The peer has just said that its window is closed: it need not be asked so soon. (What
+            // an old ACK says was said before.) The probes of an orphan are counted, and cannot be
+            // put off (RFC 6429 section 3).
             self.timers.set(Timer::Persist, now + self.persist_interval());
         }
         if self.snd.wnd == 0 && !self.orphan {

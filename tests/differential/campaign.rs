@@ -11,7 +11,7 @@ use super::{ours, shrink};
 
 /// By how many percent the pauses are stretched when a sequence is tried again: a difference that
 /// only showed because a timer fell together with a step is gone then.
-const STRETCHES: [u64; 3] = [0, 13, 31];
+const STRETCHES: [u64; 5] = [0, 13, 31, 53, 79];
 
 /// Rounds of making a case smaller.
 const ROUNDS: usize = 12;

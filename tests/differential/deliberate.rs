@@ -110,7 +110,8 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
     Deliberate {
         name: "text or a reset at the right edge of the window",
         reason: "RFC 9293 section 3.10.7.4: what lies beyond the window is cut off, and a reset beyond \
-                 it dropped; Linux takes all of the segment, or nothing, by what waits to be read",
+                 it dropped; Linux takes all of the segment, or nothing, by what waits to be read, \
+                 and where its window is not scaled means a wider one than it can say",
         explains: across_the_edge,
     },
     Deliberate {
@@ -414,11 +415,6 @@ fn sack_blocks(view: &View<'_>) -> Option<Resume> {
         });
         counts.sum::<usize>()
     };
-    let without = |line: &Line| {
-        let mut said = line.said.clone();
-        said.options.retain(|option| !matches!(option, Named::Sack(_) | Named::Plain(Field::Nop)));
-        said
-    };
     // Linux forgets what does not fit, and tells of fewer until it is heard again.
     let many = view.ours.lines.iter().any(|line| line.at <= own.at && blocks(line) >= 3);
     let stale = theirs.said.options.iter().any(|option| match (option, theirs.said.ack) {
@@ -428,7 +424,7 @@ fn sack_blocks(view: &View<'_>) -> Option<Resume> {
         _ => false,
     });
     let sack = has_sack(theirs) || has_sack(own);
-    let same = theirs.step == own.step && without(theirs) == without(own);
+    let same = theirs.step == own.step && bare_of_options(theirs) == bare_of_options(own);
     if (many || stale) && sack && same {
         return view.behind(1, 1);
     }
@@ -515,7 +511,11 @@ fn ack_inside_segment(view: &View<'_>) -> Option<Resume> {
         |line: Option<&Line>| line.is_some_and(|line| line.after > Duration::from_millis(50));
     let by_a_timer = late(theirs) || late(own);
     let inside = view.case.steps[..=line.step].iter().any(|step| match &step.action {
-        Action::Segment(shape) => shape.ack.base == Base::Next && shape.ack.offset < 0,
+        Action::Segment(shape) => match shape.ack.base {
+            Base::Next => shape.ack.offset < 0,
+            Base::Edge => shape.ack.offset > 0,
+            Base::Start => false,
+        },
         Action::App(_) => false,
     });
     (inside && by_a_timer).then_some(Resume::Never)
@@ -523,6 +523,11 @@ fn ack_inside_segment(view: &View<'_>) -> Option<Resume> {
 
 fn is_close(step: &Step) -> bool {
     step.action == Action::App(Call::Close)
+}
+
+/// Whether our side of the connection ends.
+fn closes(step: &Step) -> bool {
+    is_close(step) || step.action == Action::App(Call::Shutdown)
 }
 
 fn orphan(view: &View<'_>) -> Option<Resume> {
@@ -556,7 +561,7 @@ fn stamp(view: &View<'_>) -> Option<Resume> {
         return Some(Resume::Never);
     }
     let (Some(theirs), Some(own)) = (theirs, own) else { return None };
-    let closed = view.case.steps[..own.step].iter().any(is_close);
+    let closed = view.case.steps[..own.step].iter().any(closes);
     let never_agreed = view.ours.lines.iter().all(|line| said_stamps(line).is_empty());
     if never_agreed && closed && bare_of_options(theirs) == bare_of_options(own) {
         return view.behind(1, 1);
@@ -623,8 +628,8 @@ fn wrong_ack(view: &View<'_>) -> Option<Resume> {
     (wrong && (nothing_sent || ancient) && answer(theirs) && answer(own)).then_some(Resume::Never)
 }
 
-/// What Linux's window may be wider than it says.
-const MOST_SEGMENT: i64 = 1_460;
+/// What Linux's window may be wider than it says: here, two segments and a little.
+const MOST_WIDER: i64 = 3_000;
 
 fn reset_after_both(view: &View<'_>) -> Option<Resume> {
     let Difference::Answer(place) = *view.difference else { return None };
@@ -651,9 +656,8 @@ fn across_the_edge(view: &View<'_>) -> Option<Resume> {
                 seq: Place { base: Base::Edge, offset }, len, flags, ..
             }) => {
                 let takes = *len as i64 + i64::from(flags.contains(Flags::FIN));
-                let reset = flags.contains(Flags::RST);
-                let beyond = if reset { MOST_SEGMENT } else { 1 };
-                *offset <= beyond && offset + takes >= 0 && (takes > 0 || reset)
+                let more = takes > 0 || flags.contains(Flags::RST) || *offset > 0;
+                *offset <= MOST_WIDER && offset + takes >= 0 && more
             }
             // Linux takes a reset for one in the window whose text alone reaches into it.
             Action::Segment(Shape { len, flags, .. }) => {

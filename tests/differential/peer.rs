@@ -292,13 +292,21 @@ impl<'c> Peer<'c> {
             let answers = heard.flags.contains(Flags::ACK).then_some(heard.ack);
             let other = self.syn_answered.is_some()
                 && answers.is_some_and(|a| self.syn_answered != Some(a));
+            let other_scale = self.stacks_scale != scale_of(&heard);
             // A SYN of a connection that has got further is the next one's.
-            if self.iss != Some(heard.seq) || other || self.heard > 1 {
+            if self.iss != Some(heard.seq) || other || other_scale || self.heard > 1 {
                 self.on_new_start(&heard);
             }
             self.syn_answered = answers.or(self.syn_answered);
-            if let Some(offered) = answers.and_then(|ack| self.syns.get(&ack.wrapping_sub(1))) {
-                self.offered_scale = *offered;
+            let offered = match self.case.open {
+                // A listener's answer scales if the SYN that it has taken offered to.
+                Open::Passive | Open::Nobody => answers.map(|_| scale_of(&heard).is_some()),
+                Open::Active => {
+                    answers.and_then(|ack| self.syns.get(&ack.wrapping_sub(1))).copied()
+                }
+            };
+            if let Some(offered) = offered {
+                self.offered_scale = offered;
                 self.agree_on_scale();
             }
         }
@@ -332,11 +340,7 @@ impl<'c> Peer<'c> {
         self.heard = 0;
         self.acked = 0;
         self.edge = None;
-        let theirs = heard.options.iter().find_map(|field| match field {
-            Field::WindowScale(shift) => Some(*shift),
-            _ => None,
-        });
-        self.stacks_scale = theirs;
+        self.stacks_scale = scale_of(heard);
         self.agree_on_scale();
     }
 
@@ -465,6 +469,14 @@ impl<'c> Peer<'c> {
         };
         Some(reset.encode())
     }
+}
+
+/// The window scale that a SYN offers.
+fn scale_of(heard: &Heard) -> Option<u8> {
+    heard.options.iter().find_map(|field| match field {
+        Field::WindowScale(shift) => Some(*shift),
+        _ => None,
+    })
 }
 
 /// The peer's initial sequence number: often one that wraps, or changes its sign, soon.
