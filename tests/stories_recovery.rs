@@ -615,7 +615,7 @@ fn acknowledging_byte_by_byte_opens_the_window_no_faster() {
 
 #[test]
 fn a_window_that_the_device_leaves_unused_does_not_grow() {
-    // RFC 7661 4.4.1. Only at first is it the window that holds the sender back.
+    // RFC 7661 4.4, RFC 2861 3. Only at first is it the window that holds the sender back.
     with_each_isn(|isns| {
         let mut peer = with_rtt(isns, 100);
         peer.writes(20_000);

@@ -380,7 +380,11 @@ fn is_repeated(side: &Transcript, place: usize, other: &Transcript, other_place:
 }
 
 fn has_sack(line: &Line) -> bool {
-    line.said.options.iter().any(|option| matches!(option, Named::Sack(_)))
+    !sacks(line).is_empty()
+}
+
+fn sacks(line: &Line) -> Vec<&Named> {
+    line.said.options.iter().filter(|option| matches!(option, Named::Sack(_))).collect()
 }
 
 impl View<'_> {
@@ -425,7 +429,7 @@ fn sack_blocks(view: &View<'_>) -> Option<Resume> {
     });
     let sack = has_sack(theirs) || has_sack(own);
     let same = theirs.step == own.step && bare_of_options(theirs) == bare_of_options(own);
-    if (many || stale) && sack && same {
+    if (many || stale) && sack && same && sacks(theirs) != sacks(own) {
         return view.behind(1, 1);
     }
     let other_size = theirs.said.len != own.said.len && blocks(theirs) != blocks(own);
@@ -563,7 +567,8 @@ fn stamp(view: &View<'_>) -> Option<Resume> {
     let (Some(theirs), Some(own)) = (theirs, own) else { return None };
     let closed = view.case.steps[..own.step].iter().any(closes);
     let never_agreed = view.ours.lines.iter().all(|line| said_stamps(line).is_empty());
-    if never_agreed && closed && bare_of_options(theirs) == bare_of_options(own) {
+    let stamped = theirs.step == own.step && !said_stamps(theirs).is_empty();
+    if never_agreed && stamped && closed && bare_of_options(theirs) == bare_of_options(own) {
         return view.behind(1, 1);
     }
     let unstamped = |line: &Line| {
