@@ -117,7 +117,8 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
     Deliberate {
         name: "an orphan in FIN-WAIT-2",
         reason: "RFC 5961 sections 4.2 and 5.2: challenges, as in every synchronized state; Linux keeps \
-                 no more of an orphan than of TIME-WAIT, resets it by a SYN and looks at no ACK",
+                 no more of an orphan than of TIME-WAIT, resets it by a SYN, looks at no ACK and \
+                 forgets what to say in SACK blocks",
         explains: orphan,
     },
     Deliberate {
@@ -538,6 +539,15 @@ fn orphan(view: &View<'_>) -> Option<Resume> {
     let (theirs, own) = view.lines_at();
     let bare = |line: &&Line| line.said.flags == Flags::ACK && line.said.len == 0;
     let is_reset = |line: &Line| line.said.flags.contains(Flags::RST);
+    if let (Some(theirs), Some(own)) = view.lines()
+        && view.case.steps[..own.step].iter().any(is_close)
+        && theirs.step == own.step
+        && !has_sack(theirs)
+        && has_sack(own)
+        && bare_of_options(theirs) == bare_of_options(own)
+    {
+        return view.behind(1, 1);
+    }
     let (line, other) = match own.filter(bare) {
         Some(own) if view.is_behind(own, theirs) || theirs.is_some_and(is_reset) => (own, theirs),
         _ => (theirs.filter(bare)?, own),
@@ -618,7 +628,7 @@ fn text_beyond_fin(view: &View<'_>) -> Option<Resume> {
 }
 
 fn wrong_ack(view: &View<'_>) -> Option<Resume> {
-    let (theirs, own) = view.lines();
+    let (theirs, own) = view.lines_at();
     let step = step_of(view.difference, view.kernel, view.ours);
     let Action::Segment(shape) = &view.case.steps.get(step)?.action else { return None };
     let wrong =
@@ -630,7 +640,12 @@ fn wrong_ack(view: &View<'_>) -> Option<Resume> {
     let answer =
         |line: Option<&Line>| line.is_none_or(|line| line.step > step || line.said.len == 0);
     let ancient = view.kernel.before_first_byte.contains(&step);
-    (wrong && (nothing_sent || ancient) && answer(theirs) && answer(own)).then_some(Resume::Never)
+    // The challenge counts for the limit of such answers.
+    let limited = view.kernel.before_first_byte.iter().any(|&before| before < step)
+        && theirs.is_some_and(|line| line.step == step && line.said.flags == Flags::ACK)
+        && own.is_none_or(|line| line.step > step);
+    let first = wrong && (nothing_sent || ancient);
+    ((first || limited) && answer(theirs) && answer(own)).then_some(Resume::Never)
 }
 
 /// What Linux's window may be wider than it says: here, two segments and a little.
