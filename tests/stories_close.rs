@@ -493,6 +493,24 @@ fn only_new_text_resets_a_connection_that_was_closed_for_good() {
 }
 
 #[test]
+fn a_fin_that_went_out_behind_a_full_segment_is_sent_again_with_it() {
+    // It takes a sequence number, but no room: a segment without it would cost a round trip more.
+    with_each_isn(|isns| {
+        let mut peer = in_state(isns, State::Established).peer;
+        peer.sends(". 1:1(0) ack 1 win 0");
+        peer.writes(1_460);
+        peer.shuts_down();
+        peer.hears_nothing();
+        peer.sends(". 1:1(0) ack 1");
+        peer.hears("FP. 1:1461(1460) ack 1");
+        peer.hears_within(ms(200)..=ms(201), "FP. 1:1461(1460) ack 1");
+        peer.hears_within(ms(400)..=ms(401), "FP. 1:1461(1460) ack 1");
+        peer.sends(". 1:1(0) ack 1462");
+        peer.is_in(State::FinWait2);
+    });
+}
+
+#[test]
 fn a_fin_in_order_stands_whatever_was_said_of_another() {
     // A peer that contradicts itself, or somebody who speaks for it, must not keep the end away.
     with_each_isn(|isns| {

@@ -180,7 +180,12 @@ impl Connection {
 
     /// What is held to be lost and may be sent again now.
     fn next_retransmission(&mut self) -> Option<SeqRange> {
-        let range = self.flight.next_lost(self.effective_mss())?;
+        let mss = self.effective_mss();
+        let mut range = self.flight.next_lost(mss + 1)?;
+        // The FIN takes a sequence number, but no room.
+        if range.len() > mss && self.snd.fin != Some(range.end - 1) {
+            range.end = range.start + mss;
+        }
         let in_network = self.flight.in_network();
         // Fast retransmit does not wait for the window (RFC 5681 section 3.2, step 2); after a
         // timeout slow start decides how much may follow.

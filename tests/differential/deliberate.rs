@@ -489,7 +489,8 @@ fn congestion_window(view: &View<'_>) -> Option<Resume> {
     };
     let at = |line: Option<&Line>| line.map(|line| (line.said.seq, line.step));
     let size = |line: Option<&Line>| line.map(|line| line.said.len);
-    let other = at(theirs) != at(own) || size(theirs) != size(own);
+    let late = matches!(view.difference, Difference::Time(..));
+    let other = late || at(theirs) != at(own) || size(theirs) != size(own);
     let one_sends_more = (text(theirs) || text(own)) && other;
     let most = view.kernel.lines.iter().map(|line| line.said.len).max().unwrap_or(0);
     let small = view.kernel.lines.iter().any(|line| (1..most).contains(&line.said.len));
@@ -503,7 +504,8 @@ fn congestion_window(view: &View<'_>) -> Option<Resume> {
     let options = view.kernel.lines.iter().flat_map(|line| &line.said.options);
     let shortened = options.into_iter().any(|option| matches!(option, Named::Sack(_)));
     let narrowed = one_sends_more && narrow_before(view, theirs.or(own)?.step);
-    if narrowed || later_before(view) || is_early_repair(view, theirs) {
+    let shifted = one_sends_more && acks_inside(view, theirs.or(own)?.step);
+    if narrowed || shifted || later_before(view) || is_early_repair(view, theirs) {
         return Some(Resume::Never);
     }
     (one_sends_more && (small || idle || shortened)).then_some(Resume::Never)
@@ -515,15 +517,19 @@ fn ack_inside_segment(view: &View<'_>) -> Option<Resume> {
     let late =
         |line: Option<&Line>| line.is_some_and(|line| line.after > Duration::from_millis(50));
     let by_a_timer = late(theirs) || late(own);
-    let inside = view.case.steps[..=line.step].iter().any(|step| match &step.action {
+    (acks_inside(view, line.step) && by_a_timer).then_some(Resume::Never)
+}
+
+/// Whether the peer had acknowledged a part of a segment.
+fn acks_inside(view: &View<'_>, step: usize) -> bool {
+    view.case.steps[..=step].iter().any(|step| match &step.action {
         Action::Segment(shape) => match shape.ack.base {
             Base::Next => shape.ack.offset < 0,
             Base::Edge => shape.ack.offset > 0,
             Base::Start => false,
         },
         Action::App(_) => false,
-    });
-    (inside && by_a_timer).then_some(Resume::Never)
+    })
 }
 
 fn is_close(step: &Step) -> bool {
@@ -547,6 +553,14 @@ fn orphan(view: &View<'_>) -> Option<Resume> {
         && bare_of_options(theirs) == bare_of_options(own)
     {
         return view.behind(1, 1);
+    }
+    let reset_by_syn = theirs.is_some_and(|line| {
+        let mut syns = view.stimuli(line).filter(|shape| shape.flags.contains(Flags::SYN));
+        let closed = view.case.steps[..line.step].iter().any(is_close);
+        is_reset(line) && closed && syns.next().is_some() && view.is_behind(line, own)
+    });
+    if reset_by_syn {
+        return Some(Resume::Never);
     }
     let (line, other) = match own.filter(bare) {
         Some(own) if view.is_behind(own, theirs) || theirs.is_some_and(is_reset) => (own, theirs),
