@@ -88,7 +88,10 @@
 //! - *An abort in CLOSING or LAST-ACK* (3.10.5) sends a reset if text is unread, as RFC 2525
 //!   section 2.17 wants it: it is lost.
 //! - *Text that ends just before the window* is not acceptable (3.10.7.4), but as in Linux its ACK
-//!   counts: a peer that sends its last text again may have heard more of us meanwhile.
+//!   counts: a peer that sends its last text again may have heard more of us meanwhile. So its ACK is
+//!   looked at first, and if that is wrong the answer is a challenge, which is limited.
+//! - *An option of an impossible length* (3.1, MUST-7) ends the options, not the connection: what
+//!   stood before it counts, and so does the segment. The RFC suggests a reset.
 //! - *An orphan* whose peer keeps its window closed is reset after eight probes (RFC 6429 section 3):
 //!   nobody waits for its data. A connection that somebody holds is probed for ever (MUST-37).
 //! - *Soft errors* (3.9.2.2, MUST-56) do not end a connection that is established; but before that any
