@@ -4,10 +4,12 @@
 //! kernel, [`MemoryDevice`] one half of a pair in this process, and [`Pcap`] wraps either and
 //! records what passes.
 
+mod attachment;
 mod interface;
 mod memory;
 mod pcap;
 mod tun;
+mod tun_error;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -17,7 +19,8 @@ use crate::wire::{Frame, Transmit};
 pub use interface::{Interface, InterfaceError};
 pub use memory::MemoryDevice;
 pub use pcap::Pcap;
-pub use tun::{Tun, TunError};
+pub use tun::Tun;
+pub use tun_error::TunError;
 
 /// Bytes of the largest frame there is: a virtio-net header, an IPv6 header and the most payload
 /// its length field can name. A packet that fills a buffer of this size has been cut off.
