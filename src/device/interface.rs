@@ -187,6 +187,15 @@ mod request {
     nix::ioctl_readwrite_bad!(hardware, SIOCGIFHWADDR, ifreq);
 }
 
+/// What the calls about an interface take (netdevice(7)): its name, with zeros behind it.
+pub(super) fn ifreq(name: &str) -> libc::ifreq {
+    let mut ifr_name = [0; libc::IFNAMSIZ];
+    for (to, from) in ifr_name.iter_mut().take(MAX_NAME).zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_mtu: 0 } }
+}
+
 /// What the kernel tells of an interface that getifaddrs(3) does not.
 struct Link {
     mtu: usize,
@@ -197,12 +206,7 @@ impl Link {
     #[allow(unsafe_code)]
     fn of(name: &str) -> nix::Result<Self> {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        let mut ifr_name = [0; libc::IFNAMSIZ];
-        for (to, from) in ifr_name.iter_mut().take(MAX_NAME).zip(name.bytes()) {
-            *to = from as libc::c_char;
-        }
-        let mut request =
-            libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_mtu: 0 } };
+        let mut request = ifreq(name);
         let fd = socket.as_raw_fd();
         // SAFETY: the descriptor is open, `request` is what both calls take (a name that ends with
         // a zero), and each writes the member of the union that is read behind it.

@@ -1,15 +1,19 @@
 //! Where packets come from and go to: the seam between the stack and the world.
 //!
 //! A [`Device`] carries whole IP packets without a link header. [`Tun`] is the interface of the
-//! kernel, [`MemoryDevice`] one half of a pair in this process, and [`Pcap`] wraps either and
-//! records what passes.
+//! kernel, [`OffloadTun`] the same with super-segments and without needless checksums,
+//! [`MemoryDevice`] one half of a pair in this process, and [`Pcap`] wraps any of them and records
+//! what passes.
 
 mod attachment;
 mod interface;
 mod memory;
+mod offload;
 mod pcap;
 mod tun;
 mod tun_error;
+mod tun_ioctl;
+mod virtio;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,6 +22,7 @@ use crate::wire::{Frame, Transmit};
 
 pub use interface::{Interface, InterfaceError};
 pub use memory::MemoryDevice;
+pub use offload::OffloadTun;
 pub use pcap::Pcap;
 pub use tun::Tun;
 pub use tun_error::TunError;
@@ -48,6 +53,15 @@ pub trait Device {
     /// Bytes of the largest IP packet the link carries.
     fn mtu(&self) -> usize;
 
+    /// Whether it takes super-segments and unfinished checksums: packets of up to 65,535 bytes (over
+    /// IPv6 its header comes on top) with a [`segment_size`](Transmit::segment_size), and those with
+    /// [`Checksum::Partial`](crate::wire::Checksum::Partial). The [`mtu`](Self::mtu) holds for each
+    /// segment. Any device may *give* such frames; whoever sends them to one that says no sends
+    /// garbage.
+    fn offload(&self) -> bool {
+        false
+    }
+
     /// What to poll for readiness; the same one for the device's whole life. A device without one
     /// must wake the loop by other means when a packet or room for one arrives.
     fn fd(&self) -> Option<BorrowedFd<'_>>;
@@ -71,6 +85,8 @@ pub trait Device {
 pub struct Losses {
     /// Received, but longer than the read buffer.
     pub oversize: u64,
+    /// Received behind a virtio-net header that is cut off or makes no sense.
+    pub header: u64,
     /// Sent while the interface was down.
     pub down: u64,
     /// Sent while the kernel had no buffer for it.
@@ -84,6 +100,7 @@ impl Losses {
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
             ("DeviceOversize", self.oversize),
+            ("DeviceBadHeader", self.header),
             ("DeviceDown", self.down),
             ("DeviceNoBuffer", self.no_buffer),
             ("DeviceRefused", self.refused),
@@ -103,6 +120,10 @@ impl<D: Device + ?Sized> Device for Box<D> {
 
     fn mtu(&self) -> usize {
         (**self).mtu()
+    }
+
+    fn offload(&self) -> bool {
+        (**self).offload()
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {

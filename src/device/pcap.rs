@@ -20,6 +20,9 @@ const SNAP_LEN: u32 = 262_144;
 
 /// A device whose packets are recorded in both directions: what arrived, and what the device took.
 ///
+/// A super-segment is recorded as one packet, and a checksum that a device is to finish as it stands,
+/// which tools take for a wrong one.
+///
 /// The stack's clock counts from an epoch of its own, so the times in the file come from the
 /// wall clock, read when a packet passes. A test gives its own clock to [`Pcap::with_clock`].
 pub struct Pcap<D> {
@@ -78,6 +81,10 @@ impl<D: Device> Device for Pcap<D> {
 
     fn mtu(&self) -> usize {
         self.device.mtu()
+    }
+
+    fn offload(&self) -> bool {
+        self.device.offload()
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {

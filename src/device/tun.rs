@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
 use tun_tap::{Iface, Mode};
 
 use super::attachment::Attachment;
-use super::{Device, Interface, Losses, TunError};
+use super::{Device, Interface, Losses, TunError, tun_ioctl};
 use crate::wire::{Frame, Transmit};
 
 /// An open TUN interface.
@@ -37,7 +37,9 @@ impl Tun {
 fn attach(name: &str) -> io::Result<File> {
     let iface = Iface::without_packet_info(name, Mode::Tun)?;
     iface.set_non_blocking()?;
-    Ok(into_file(iface))
+    let file = into_file(iface);
+    tun_ioctl::take_no_offload(&file)?;
+    Ok(file)
 }
 
 /// The descriptor as a `File`, whose vectored write gathers a packet from its pieces.

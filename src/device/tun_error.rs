@@ -17,6 +17,8 @@ pub enum TunError {
     NotPermitted(String),
     /// The kernel will not open it as a TUN with one queue.
     NotPlain(String),
+    /// The kernel leaves no work on segments and checksums to whoever opens it.
+    NoOffload(String, io::Error),
     /// It was removed while it was being opened.
     Replaced(String),
     /// The link shall carry more than the interface does.
@@ -33,6 +35,14 @@ pub enum TunError {
 }
 
 impl TunError {
+    /// Whether the interface may be fit for a [`Tun`](super::Tun) where it was refused to an
+    /// [`OffloadTun`](super::OffloadTun).
+    pub fn may_be_plain(&self) -> bool {
+        // A kernel that does not know the flag for a virtio-net header refuses it as it does an
+        // interface of another kind.
+        matches!(self, Self::NoOffload(..) | Self::NotPlain(_))
+    }
+
     /// What it means that the kernel has refused to attach to the interface `name`.
     pub(super) fn refused(name: &str, error: io::Error) -> Self {
         let name = name.to_owned();
@@ -78,6 +88,10 @@ impl fmt::Display for TunError {
             Self::NotPlain(name) => write!(
                 f,
                 "{name} is not a TUN interface with one queue: make it anew with `./setup.sh down {name}` and `./setup.sh up {name}`"
+            ),
+            Self::NoOffload(name, error) => write!(
+                f,
+                "the kernel does not offload segments and checksums on interface {name} ({error}): do without with `--offload off`"
             ),
             Self::Replaced(name) => write!(
                 f,
