@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Failure;
 
@@ -37,6 +37,9 @@ pub(super) struct Serve {
     /// Bytes of the largest IP packet [default: the interface's MTU]
     #[arg(long, value_name = "N", value_parser = mtu)]
     pub(super) mtu: Option<usize>,
+    /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(super) offload: Offload,
     /// Port of the HTTP server, and the directory it serves instead of its status page
     #[arg(long, value_name = "PORT[,DIR]", default_value = "80", value_parser = http)]
     pub(super) http: Http,
@@ -57,6 +60,18 @@ pub(super) struct Serve {
     pub(super) time_wait: u32,
 }
 
+/// Which kind of device the interface is opened as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Offload {
+    // Not documentation, which would make every help text a long one.
+    // Where the kernel can.
+    Auto,
+    // Always, or not at all.
+    On,
+    // Never: every packet is one segment with its checksum.
+    Off,
+}
+
 /// The port of the HTTP server and what it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Http {
@@ -72,6 +87,9 @@ pub(super) struct Connect {
     /// The address of the stack [default: 10.203.0.2 and fd74:756e:7374::2]
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(super) address: Option<IpAddr>,
+    /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(super) offload: Offload,
     /// The peer: an address or a name
     #[arg(value_name = "HOST")]
     pub(super) host: String,
@@ -218,23 +236,24 @@ mod tests {
         let ports = serve.ports().map(|(name, port)| (name, port.get()));
         assert_eq!(ports, [("http", 80), ("echo", 7), ("discard", 9), ("chargen", 19)]);
         assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
+        assert_eq!(serve.offload, Offload::Auto);
     }
 
     #[test]
     fn everything_can_be_given() {
         let serve = serve(
-            "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --http 8080,/srv/a,b \
-             --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
+            "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on \
+             --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
         );
         let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         assert_eq!(serve.addresses, addresses);
-        assert_eq!(serve.mtu, Some(9000));
+        assert_eq!((serve.mtu, serve.offload), (Some(9000), Offload::On));
         assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
         assert_eq!(serve.chargen.get(), 65_535);
         assert_eq!(serve.time_wait, 2);
         assert!(matches!(
-            parse_words("connect --tun t1 --address 10.0.0.2 example 80"),
-            Ok(Command::Connect(_))
+            parse_words("connect --tun t1 --address 10.0.0.2 --offload off example 80"),
+            Ok(Command::Connect(Connect { offload: Offload::Off, .. }))
         ));
     }
 
@@ -245,6 +264,7 @@ mod tests {
             ("serve --mtu many", &["many", "--mtu"]),
             ("serve --address 10.0.0", &["10.0.0", "--address", "10.203.0.2"]),
             ("serve --address 10.0.0.2 --address 10.0.0.2", &["10.0.0.2", "twice"]),
+            ("serve --offload maybe", &["maybe", "--offload", "auto", "on", "off"]),
             ("serve --http 0", &["0", "--http", "1 to 65535"]),
             ("serve --http 80,", &["80,", "--http", "directory"]),
             ("serve --echo 70000", &["70000", "--echo", "1 to 65535"]),

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use log::warn;
-use tunstack::device::{Interface, Tun};
+use tunstack::device::{Device, Interface, OffloadTun, Tun, TunError};
 use tunstack::stack::ConfigError;
 use tunstack::{Config, Stack};
 
 use super::Failure;
+use super::arguments::Offload;
 
 /// The stack's addresses unless others are given.
 const DEFAULT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 203, 0, 2));
@@ -24,7 +25,8 @@ pub(super) fn open(
     name: &str,
     addresses: &[IpAddr],
     mtu: Option<usize>,
-) -> Result<(Tun, Config), Failure> {
+    offload: Offload,
+) -> Result<(Box<dyn Device>, Config), Failure> {
     let interface = Interface::look_up(name).map_err(Failure::new)?;
     // The default IPv6 address is left out on an interface without IPv6.
     let without_v6 = addresses.is_empty() && !interface.reaches(DEFAULT_V6);
@@ -39,11 +41,35 @@ pub(super) fn open(
     for &address in &config.addresses {
         interface.check_address(address).map_err(Failure::new)?;
     }
-    let tun = Tun::open(&interface, mtu).map_err(Failure::new)?;
+    let device = attach(&interface, mtu, offload).map_err(Failure::new)?;
     if without_v6 {
         warn!("interface {name} has no address in the network of {DEFAULT_V6}: IPv4 only");
     }
-    Ok((tun, config))
+    Ok((device, config))
+}
+
+/// Opens the interface as the kind of device that was asked for, or as the best that the kernel has.
+fn attach(
+    interface: &Interface,
+    mtu: Option<usize>,
+    offload: Offload,
+) -> Result<Box<dyn Device>, TunError> {
+    let plain = || -> Result<Box<dyn Device>, _> { Ok(Box::new(Tun::open(interface, mtu)?)) };
+    if offload == Offload::Off {
+        return plain();
+    }
+    match OffloadTun::open(interface, mtu) {
+        Ok(tun) => Ok(Box::new(tun)),
+        Err(error) if offload == Offload::Auto && error.may_be_plain() => {
+            let tun = plain()?;
+            warn!(
+                "the kernel refuses to offload on interface {}: going on without, as with `--offload off`",
+                interface.name()
+            );
+            Ok(tun)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn in_terms_of_arguments(error: ConfigError) -> Failure {

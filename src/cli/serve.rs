@@ -17,7 +17,8 @@ use super::{Failure, link, signals};
 /// Serves until it is told to end.
 pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
     let http = http(&arguments.http)?;
-    let (tun, mut config) = link::open(&arguments.tun, &arguments.addresses, arguments.mtu)?;
+    let (tun, mut config) =
+        link::open(&arguments.tun, &arguments.addresses, arguments.mtu, arguments.offload)?;
     config.time_wait = Duration::from_secs(arguments.time_wait.into());
     let addresses = config.addresses.clone();
     let apps: [Box<dyn App>; 4] = [

@@ -18,7 +18,7 @@ use super::{Failure, link, signals};
 pub(super) fn run(arguments: &Connect) -> Result<(), Failure> {
     let peers = resolve(&arguments.host, arguments.port.get())?;
     let addresses: Vec<_> = arguments.address.into_iter().collect();
-    let (tun, config) = link::open(&arguments.tun, &addresses, None)?;
+    let (tun, config) = link::open(&arguments.tun, &addresses, None, arguments.offload)?;
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, tun).map_err(Failure::new)?;
     let waker = runtime.waker();
