@@ -18,7 +18,8 @@
 //! - [`tcp`]: one connection. Each mechanism is a file that owns its state.
 //! - [`ip`]: what belongs to IP rather than to one transport.
 //! - [`stack`]: many connections: table, listeners, TIME-WAIT, deadlines, replies.
-//! - `device`: where packets come from and go to: a TUN, memory, a capture in between.
+//! - `device`: where packets come from and go to: a TUN, plain or with super-segments and unfinished
+//!   checksums; memory; a capture in between.
 //! - `runtime`: the event loop, and the apps that live in it.
 //! - `apps`: echo, discard, chargen, HTTP.
 //! - `packetdrill`, behind a feature of that name: sockets on a virtual clock, for the conformance
@@ -109,7 +110,8 @@
 //!
 //! # A server inside a program
 //!
-//! Over a TUN the device would be `Tun::open(&Interface::look_up("tun0")?, None)?`.
+//! Over a TUN the device would be `OffloadTun::open(&Interface::look_up("tun0")?, None)?`, or the same
+//! of `Tun`.
 //!
 //! ```
 //! use std::error::Error;

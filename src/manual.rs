@@ -67,6 +67,25 @@
 //! | Differentiated Services field | 0 | no service is asked for; ECN has its two bits to itself |
 //! | don't fragment | set | path MTU discovery (RFC 1191) |
 //!
+//! # Offload
+//!
+//! A segment between this host and the stack crosses no wire. `OffloadTun` lets the kernel pass it on as
+//! one super-segment of up to 64 KiB and without a checksum, behind a virtio-net header that says so.
+//! The program does so where the kernel can (`--offload auto`), for it spares most reads of a stream
+//! that comes in, and the sum over it. The plain `Tun` is for captures that look like a wire's, and for
+//! kernels that cannot.
+//!
+//! - *The header is the kernel's, not a peer's*, and yet believed only as far as it can be checked: what
+//!   is cut off, points past the end of the packet, or speaks of what was never agreed to is dropped and
+//!   counted (`DeviceBadHeader`). The length of the headers in it is a hint, so nothing depends on it.
+//! - *A checksum left out counts as right*: the packet was made on this host, or put together by it
+//!   from others whose checksums it has verified, and nothing has carried it since.
+//! - *An interface that persists remembers its last user*: which work may be left to the other end, and
+//!   the length and byte order of the header. A plain device that trusted in its being new would be
+//!   handed super-segments that nobody has summed. So each kind sets all that matters to it, and reads
+//!   back whether there is a header.
+//! - *Only TCP* is taken as super-segments. Datagrams come one by one: nobody here would read more.
+//!
 //! # Where the letter of RFC 9293 is left
 //!
 //! - *Acceptability* (3.10.7.4): an empty segment that starts exactly at the right edge of the

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU16;
 use std::os::fd::AsRawFd;
 use std::thread;
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -23,7 +24,7 @@ use real::interface::{
 use real::process::launch;
 use real::server::{Server, binary, tunstack};
 use real::socket;
-use tunstack::device::{Device, Interface, LARGEST_FRAME, OffloadTun, Tun};
+use tunstack::device::{Device, Interface, LARGEST_FRAME, OffloadTun, Pcap, Tun};
 use tunstack::wire::codec::{HeaderBuffer, Packet, TcpHeader, emit_tcp, parse};
 use tunstack::wire::{Checksum, Flags, Flow, Options, SeqNum, Transmit};
 
@@ -437,7 +438,10 @@ fn only_the_device_with_the_header_says_that_it_offloads() {
     real::test(|| {
         make_tun();
         let interface = Interface::look_up(TUN).unwrap();
-        let device = Box::new(OffloadTun::open(&interface, None).unwrap());
+        let device = OffloadTun::open(&interface, None).unwrap();
+        // Those in between say what the device itself says.
+        let device = Pcap::with_clock(device, std::io::sink(), Duration::default).unwrap();
+        let device = Box::new(device);
         assert_eq!((device.offload(), is_offloading(), device.mtu()), (true, true, 1_500));
         drop(device);
         wait_until_free();

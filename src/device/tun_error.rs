@@ -107,3 +107,38 @@ impl fmt::Display for TunError {
 }
 
 impl std::error::Error for TunError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(errno: Errno) -> TunError {
+        TunError::refused("tun7", io::Error::from_raw_os_error(errno as i32))
+    }
+
+    #[test]
+    fn every_message_is_one_line() {
+        let no_offload = io::Error::from_raw_os_error(Errno::EINVAL as i32);
+        for error in [
+            refused(Errno::EBUSY),
+            refused(Errno::EPERM),
+            refused(Errno::EINVAL),
+            refused(Errno::EMFILE),
+            TunError::NoOffload("tun7".into(), no_offload),
+            TunError::Replaced("tun7".into()),
+            TunError::Mtu { asked: 9_000, interface: "tun7".into(), carries: 1_500 },
+        ] {
+            let message = error.to_string();
+            assert!(!message.contains('\n') && message.contains("tun7"), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_what_offload_may_be_the_reason_of_is_worth_another_attempt() {
+        assert!(refused(Errno::EINVAL).may_be_plain());
+        assert!(TunError::NoOffload("tun7".into(), io::Error::other("")).may_be_plain());
+        for errno in [Errno::EBUSY, Errno::EPERM, Errno::EMFILE] {
+            assert!(!refused(errno).may_be_plain(), "{errno}");
+        }
+    }
+}
