@@ -10,6 +10,7 @@ mod interface;
 mod memory;
 mod offload;
 mod pcap;
+mod segmentation;
 mod tun;
 mod tun_error;
 mod tun_ioctl;
@@ -24,6 +25,7 @@ pub use interface::{Interface, InterfaceError};
 pub use memory::MemoryDevice;
 pub use offload::OffloadTun;
 pub use pcap::Pcap;
+pub use segmentation::Segments;
 pub use tun::Tun;
 pub use tun_error::TunError;
 

@@ -49,7 +49,7 @@ use crate::tcp::{CloseReason, Connection, Events, Link, Settings, SoftError, Sta
 pub use crate::tcp::{Info, Readiness};
 use crate::time::Instant;
 use crate::wire::codec::{HeaderBuffer, Template};
-use crate::wire::{Flow, Frame};
+use crate::wire::{Flow, Frame, Offload};
 use deadlines::Deadlines;
 use keys::Keys;
 use listener::{HalfOpenSlot, Listener};
@@ -119,6 +119,8 @@ pub struct Stack {
     replies: Replies,
     icmp_limit: RateLimit,
     header: HeaderBuffer,
+    /// What the device does for its packets.
+    offload: Offload,
     counters: Counters,
 }
 
@@ -163,6 +165,7 @@ impl Stack {
             replies: Replies::default(),
             icmp_limit: RateLimit::new(),
             header: HeaderBuffer::new(),
+            offload: Offload::Nothing,
             counters: Counters::default(),
         })
     }

@@ -3,12 +3,18 @@
 use core::fmt;
 
 use super::{ConnId, Counters, QUANTUM, Slot, Stack, Waiter};
-use crate::tcp::Outgoing;
+use crate::tcp::{MOST_TEXT, Outgoing};
 use crate::time::Instant;
 use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Template, Variable};
-use crate::wire::{Checksum, Flags, Flow, Transmit};
+use crate::wire::{Checksum, Flags, Flow, Offload, Transmit};
 
 impl Stack {
+    /// What whoever sends the packets does for the stack, from the next one on. At first that is
+    /// [`Offload::Nothing`].
+    pub fn set_offload(&mut self, offload: Offload) {
+        self.offload = offload;
+    }
+
     /// The next packet to send. Poll until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.advance(now);
@@ -20,22 +26,30 @@ impl Stack {
         }
         let mut outgoing = None;
         let id = self.next_segment(&mut outgoing)?;
+        let outgoing = outgoing.as_ref()?;
         let slot = self.slabs.connections.get_mut(id)?;
-        let payload = slot.emit(outgoing.as_ref()?, &mut self.header);
+        let segment_size = outgoing.segment_size;
+        let partial = match self.offload {
+            Offload::Nothing => false,
+            Offload::Segmentation => segment_size.is_some(),
+            Offload::SegmentationAndChecksums => true,
+        };
+        let (payload, checksum) = slot.emit(outgoing, &mut self.header, partial);
         let header = self.header.as_slice();
-        Some(Transmit { header, payload, segment_size: None, checksum: Checksum::Full })
+        Some(Transmit { header, payload, segment_size, checksum })
     }
 
     /// The next segment of the connections that may have something to send, each in its turn, and
     /// whose it is. It is put where the caller wants it: moving it costs as much as building it.
     #[inline]
     fn next_segment(&mut self, outgoing: &mut Option<Outgoing>) -> Option<ConnId> {
+        let most = if self.offload == Offload::Nothing { 0 } else { MOST_TEXT };
         while let Some(&id) = self.ready.front() {
             let Some(slot) = self.slabs.connections.get_mut(id) else {
                 self.ready.pop_front();
                 continue;
             };
-            *outgoing = slot.connection.poll_transmit(self.now);
+            *outgoing = slot.connection.poll_transmit(self.now, most);
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;
@@ -89,16 +103,22 @@ impl Stack {
 }
 
 impl Slot {
-    /// Writes the headers of a segment that the connection has just given; answers its text.
+    /// Writes the headers of a segment that the connection has just given, its checksum complete or
+    /// `partial`; answers its text.
     #[inline]
-    fn emit(&mut self, outgoing: &Outgoing, header: &mut HeaderBuffer) -> [&[u8]; 2] {
+    fn emit(
+        &mut self,
+        outgoing: &Outgoing,
+        header: &mut HeaderBuffer,
+        partial: bool,
+    ) -> ([&[u8]; 2], Checksum) {
         let payload = self.connection.text(outgoing.text);
         let (flow, settings) = (self.connection.flow(), self.connection.settings());
         log::debug!("{}", Line(flow, outgoing));
         if !outgoing.is_ordinary() {
             let fields = tcp_header(*flow, outgoing, settings.diffserv(), settings.ttl);
-            codec::emit_tcp(header, &fields, payload, false);
-            return payload;
+            let checksum = codec::emit_tcp(header, &fields, payload, partial);
+            return (payload, checksum);
         }
         let Outgoing { seq, ack, flags, window, ref options, ecn, .. } = *outgoing;
         let timestamps = options.timestamps;
@@ -109,8 +129,9 @@ impl Slot {
                 Template::new(*flow, class, ttl, timestamps.is_some())
             }),
         };
-        template.emit(header, &Variable { seq, ack, flags, window, timestamps, ecn }, payload);
-        payload
+        let variable = Variable { seq, ack, flags, window, timestamps, ecn };
+        let checksum = template.emit(header, &variable, payload, partial);
+        (payload, checksum)
     }
 }
 
@@ -119,8 +140,12 @@ impl Counters {
     #[inline]
     fn on_sent(&mut self, outgoing: &Outgoing) {
         self.packets_out += 1;
-        self.segments_retransmitted += u64::from(outgoing.retransmission);
-        self.segments_out += u64::from(!outgoing.retransmission);
+        let segments = outgoing.segments();
+        if outgoing.retransmission {
+            self.segments_retransmitted += segments;
+        } else {
+            self.segments_out += segments;
+        }
         self.resets_out += u64::from(outgoing.flags.contains(Flags::RST));
     }
 }

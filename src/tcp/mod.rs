@@ -46,7 +46,7 @@ pub use ecn::Ecn;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
 pub use info::{Info, Phase, Readiness};
-pub(crate) use output::Outgoing;
+pub(crate) use output::{MOST_TEXT, Outgoing};
 pub use settings::{KeepAlive, Settings};
 pub use soft_error::SoftError;
 pub use state::State;

@@ -2,6 +2,7 @@
 //! 3.7.4, 3.8.6.2.1, 3.10.2).
 
 use core::fmt;
+use core::num::NonZeroU16;
 
 use super::tail_loss::TailLoss;
 use super::{Connection, State, Timer};
@@ -15,7 +16,11 @@ const SACK_BLOCK: u32 = 8;
 /// Where a segment's text lies in the send buffer: offset and length.
 type Text = (usize, usize);
 
-/// A segment on its way out; the text is named by where it lies in the send buffer.
+/// The most text of a super-segment: what fits into an IP packet behind the longest headers.
+pub(crate) const MOST_TEXT: u32 = 65_535 - 20 - 60;
+
+/// A segment on its way out, or several that differ in nothing but where they start, as one
+/// super-segment; the text is named by where it lies in the send buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outgoing {
     pub(crate) seq: SeqNum,
@@ -28,6 +33,9 @@ pub(crate) struct Outgoing {
     pub(crate) ecn: EcnField,
     /// Its text.
     pub(crate) text: Text,
+    /// Of a super-segment: the text of each of its segments but the last, which alone has the FIN
+    /// and the PSH, if there are.
+    pub(crate) segment_size: Option<NonZeroU16>,
     /// Whether it has been sent before.
     pub(crate) retransmission: bool,
 }
@@ -41,23 +49,23 @@ impl Outgoing {
         let plain = mss.is_none() && window_scale.is_none() && !sack_permitted && sack.is_empty();
         plain && self.urgent == 0 && !self.flags.contains(Flags::URG)
     }
+
+    /// How many segments these are.
+    #[inline]
+    pub(crate) fn segments(&self) -> u64 {
+        match self.segment_size {
+            Some(size) => (self.text.1 as u64).div_ceil(u64::from(size.get())),
+            None => 1,
+        }
+    }
 }
 
 /// One line in tcpdump's order of fields.
 impl fmt::Display for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seq, ack, flags, window, urgent, options, ecn, text, .. } = *self;
-        let header = Segment {
-            seq,
-            ack,
-            flags,
-            window,
-            urgent,
-            options,
-            ecn,
-            payload: &[],
-            segment_size: None,
-        };
+        let Self { seq, ack, flags, window, urgent, options, ecn, text, segment_size, .. } = *self;
+        let header =
+            Segment { seq, ack, flags, window, urgent, options, ecn, payload: &[], segment_size };
         header.fmt_with_len(f, text.1)
     }
 }
@@ -71,6 +79,18 @@ pub(super) enum Probe {
     KeepAlive,
     /// What was sent last may have been lost (RFC 8985 section 7.3).
     TailLoss,
+}
+
+/// New text that goes out: a segment, which may be one of several that go out together.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    range: SeqRange,
+    /// It is as long as a segment can be, and its PSH, if it has one, ends no burst.
+    may_be_followed: bool,
+    /// A burst of several ends with it.
+    pushes: bool,
+    /// Another full-sized segment can follow at once.
+    more: bool,
 }
 
 impl Connection {
@@ -94,9 +114,10 @@ impl Connection {
             || self.fin_is_due() && self.snd.fin.is_none()
     }
 
-    /// The next segment that is owed. The state has advanced when it returns: a segment that then
-    /// gets lost on the way to the device is lost as on any link.
-    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
+    /// The next segment that is owed, or new segments that come one behind the other, as many as
+    /// carry `most` bytes of text at the most, but one in any case. The state has advanced when it
+    /// returns: a segment that then gets lost on the way to the device is lost as on any link.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
         if matches!(self.state, State::Closed | State::TimeWait) {
             return core::mem::take(&mut self.reset_owed).then(|| self.reset(now));
         }
@@ -116,13 +137,13 @@ impl Connection {
         }
         if self.state != State::SynReceived
             && !self.flight.has_lost()
-            && let Some(outgoing) = self.send_new(now, false)
+            && let Some(outgoing) = self.send_new(now, most)
         {
             return Some(outgoing);
         }
         if self.ack.is_due() {
             let seq = self.acceptable_seq();
-            return Some(self.finish(now, seq, Flags::empty(), (0, 0)));
+            return Some(self.finish(now, seq, Flags::empty(), (0, 0), false));
         }
         None
     }
@@ -209,12 +230,13 @@ impl Connection {
         self.flight.on_retransmitted(range, now);
         self.retransmissions += 1;
         self.timers.start(Timer::Retransmit, now + self.rto.current());
-        let outgoing = self.send_range(now, range);
+        let outgoing = self.send_range(now, range, false);
         Outgoing { retransmission: true, ..outgoing }
     }
 
-    /// The segment that carries `range`, with the FIN if `range` reaches over it.
-    fn send_range(&mut self, now: Instant, range: SeqRange) -> Outgoing {
+    /// The segment that carries `range`, with the FIN if `range` reaches over it; `is_new` if it has
+    /// not been sent before.
+    fn send_range(&mut self, now: Instant, range: SeqRange, is_new: bool) -> Outgoing {
         let mut flags = Flags::empty();
         let mut len = range.len();
         if self.snd.fin.is_some_and(|fin| range.contains(fin)) {
@@ -232,7 +254,7 @@ impl Connection {
         if len > 0 && range.start + len == self.text_end() && !self.more_follows {
             flags |= Flags::PSH;
         }
-        self.finish(now, range.start, flags, (offset as usize, len as usize))
+        self.finish(now, range.start, flags, (offset as usize, len as usize), is_new)
     }
 
     /// A segment that the peer must answer, because it lies before its window. The RFC's probe
@@ -245,23 +267,23 @@ impl Connection {
             Probe::KeepAlive => true,
             Probe::TailLoss => return self.send_loss_probe(now),
         };
-        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0)))
+        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0), false))
     }
 
     /// TLP_send_probe (RFC 8985 section 7.3): new data if the peer's window allows, one segment more
     /// than the congestion window; otherwise the segment that was sent last.
     fn send_loss_probe(&mut self, now: Instant) -> Option<Outgoing> {
         let (last, _) = self.flight.last()?;
-        let fresh = self.send_new(now, true);
+        let fresh = self.take_new(now, true);
         let is_retransmission = fresh.is_none();
         let outgoing = match fresh {
-            Some(fresh) => fresh,
+            Some(fresh) => self.send_taken(now, fresh.range, &fresh),
             // The path may carry less by now: then it is left to the retransmission timer.
             None if last.len() > self.effective_mss() + 1 => return None,
             None => {
                 self.flight.on_last_sent_again(now);
                 self.retransmissions += 1;
-                let again = self.send_range(now, last);
+                let again = self.send_range(now, last, false);
                 Outgoing { retransmission: true, ..again }
             }
         };
@@ -291,9 +313,50 @@ impl Connection {
         }
     }
 
-    /// New text, the FIN, or both; a probe waits neither for a full segment nor for the congestion
-    /// window.
-    fn send_new(&mut self, now: Instant, probing: bool) -> Option<Outgoing> {
+    /// New text, the FIN, or both. Full-sized segments that may go out at once are put together up
+    /// to `most` bytes of text, and with them what is left over; each counts by itself in all else.
+    fn send_new(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
+        let first = self.take_new(now, false)?;
+        let mut last = first;
+        let size = first.range.len();
+        // The urgent pointer counts from where a segment starts.
+        let may_grow = self.snd.up.is_none_or(|up| up.is_at_or_before(first.range.start));
+        while last.may_be_followed
+            && may_grow
+            && first.range.start.len_to(last.range.end) + size <= most
+            && let Some(next) = self.take_new(now, false)
+        {
+            last = next;
+        }
+        let range = SeqRange { start: first.range.start, end: last.range.end };
+        let outgoing = self.send_taken(now, range, &last);
+        let segment_size = (last.range.start != range.start).then(|| NonZeroU16::new(size as u16));
+        Some(Outgoing { segment_size: segment_size.flatten(), ..outgoing })
+    }
+
+    /// What has been taken goes out as `range`, which ends with `last`.
+    fn send_taken(&mut self, now: Instant, range: SeqRange, last: &Fresh) -> Outgoing {
+        let mut outgoing = self.send_range(now, range, true);
+        if last.pushes {
+            outgoing.flags |= Flags::PSH;
+        }
+        if self.settings.not_sent_low_water < u32::MAX {
+            // Sending makes room, too.
+            self.notice_room();
+        }
+        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        if !self.timers.is_set(Timer::User) {
+            self.restart_user_timer(now);
+        }
+        if !last.more {
+            self.schedule_loss_probe(now);
+        }
+        outgoing
+    }
+
+    /// Takes the next segment of new text, with the FIN behind it or alone, into the flight, if it
+    /// may go out; a probe waits neither for a full segment nor for the congestion window.
+    fn take_new(&mut self, now: Instant, probing: bool) -> Option<Fresh> {
         if self.snd.fin.is_some() {
             return None;
         }
@@ -344,30 +407,17 @@ impl Connection {
         if len > 0 && len < most {
             self.snd.small = self.snd.nxt + len;
         }
-        let mut outgoing = self.send_range(now, range);
         // Whether another full-sized segment can follow at once.
         let more = len == most
             && !probing
             && unsent.min(usable) - len >= len
             && self.congestion_allows(in_network + len, len);
-        if len == most && !probing && self.ends_burst(more) {
-            outgoing.flags |= Flags::PSH;
-        }
+        let full = len == most && !probing;
+        let pushes = full && self.ends_burst(more);
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
         self.note_window_use(in_network + range.len(), false);
-        if self.settings.not_sent_low_water < u32::MAX {
-            // Sending makes room, too.
-            self.notice_room();
-        }
-        self.timers.start(Timer::Retransmit, now + self.rto.current());
-        if !self.timers.is_set(Timer::User) {
-            self.restart_user_timer(now);
-        }
-        if !more {
-            self.schedule_loss_probe(now);
-        }
-        Some(outgoing)
+        Some(Fresh { range, may_be_followed: full && !fin && !pushes, pushes, more })
     }
 
     /// Whether the full-sized segment that goes out is the last of a burst of several; `more` tells
@@ -462,12 +512,18 @@ impl Connection {
 
     /// Every segment of a synchronized connection goes through here, so that each carries the
     /// right ACK, window, timestamps and SACK blocks.
-    fn finish(&mut self, now: Instant, seq: SeqNum, mut flags: Flags, text: Text) -> Outgoing {
+    fn finish(
+        &mut self,
+        now: Instant,
+        seq: SeqNum,
+        mut flags: Flags,
+        text: Text,
+        is_new: bool,
+    ) -> Outgoing {
         flags |= Flags::ACK;
         let mut ecn = EcnField::NotEct;
         if let Some(state) = &mut self.ecn {
-            let is_new_text = text.1 > 0 && seq == self.snd.nxt;
-            let stamped = state.stamp(is_new_text);
+            let stamped = state.stamp(is_new && text.1 > 0);
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
         let mut options = Options::default();
@@ -497,6 +553,7 @@ impl Connection {
             options,
             ecn,
             text,
+            segment_size: None,
             retransmission: false,
         }
     }

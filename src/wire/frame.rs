@@ -20,6 +20,19 @@ pub enum Checksum {
     },
 }
 
+/// What a stack leaves to be done by whoever sends its packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offload {
+    /// Nothing: each packet is one segment, and complete.
+    #[default]
+    Nothing,
+    /// Super-segments are to be split; their checksums, and no others, are
+    /// [`Partial`](Checksum::Partial).
+    Segmentation,
+    /// Super-segments are to be split, and the checksums of all connections' segments finished.
+    SegmentationAndChecksums,
+}
+
 /// A packet on its way in: an IP packet without link header.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'f> {

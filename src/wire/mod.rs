@@ -13,7 +13,7 @@ mod segment;
 mod seq;
 
 pub use flow::Flow;
-pub use frame::{Checksum, Frame, Transmit};
+pub use frame::{Checksum, Frame, Offload, Transmit};
 pub use segment::{
     EcnField, Flags, MAX_SACK_BLOCKS, Options, SackBlocks, Segment, Timestamps, WindowScale,
 };

@@ -164,7 +164,7 @@ fn moved(seq: SeqNum, by: i32) -> SeqNum {
 
 /// What a connection sends now.
 fn sent(connection: &mut Connection, now: Instant) -> Vec<Outgoing> {
-    core::iter::from_fn(|| connection.poll_transmit(now)).collect()
+    core::iter::from_fn(|| connection.poll_transmit(now, 0)).collect()
 }
 
 proptest! {

@@ -2,7 +2,8 @@
 //!
 //! [`parse()`] accepts what RFC 9293 section 3.1, RFC 1122 section 3.2 and RFC 8200 call a packet
 //! for a host and answers everything else with a [`DropReason`]; it copies nothing and allocates
-//! nothing. [`emit_tcp`] writes the headers of a segment into a buffer of the caller's.
+//! nothing. [`emit_tcp`] writes the headers of a segment into a buffer of the caller's, and
+//! [`SuperHeaders`] those of the segments of a super-segment.
 //!
 //! What the flags of a segment mean together is left to the state machine, since RFC 9293
 //! section 3.10.7 gives an answer to every combination.
@@ -12,12 +13,14 @@ mod emit;
 mod ip;
 mod options;
 mod parse;
+mod split;
 mod template;
 
 pub use drop_reason::DropReason;
 pub use emit::{HeaderBuffer, TcpHeader, emit_tcp};
 pub use options::options_len;
 pub use parse::parse;
+pub use split::SuperHeaders;
 pub use template::{Template, Variable};
 
 pub(super) use emit::{IpFields, emit_ip};

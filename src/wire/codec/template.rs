@@ -8,21 +8,22 @@ use etherparse::IpNumber;
 
 use super::emit::{self, HeaderBuffer, TcpHeader};
 use crate::wire::checksum::Sum;
-use crate::wire::{EcnField, Flags, Flow, Options, SeqNum, Timestamps};
+use crate::wire::{Checksum, EcnField, Flags, Flow, Options, SeqNum, Timestamps};
 
 /// The longest there is: IPv6, TCP and timestamps.
 const MOST: usize = 40 + 20 + 12;
 /// Where fields stand in the headers of IPv4 and IPv6 (RFC 791 section 3.1, RFC 8200 section 3).
 const TRAFFIC_CLASS_AT: usize = 1;
-const IPV4_TOTAL_LEN_AT: usize = 2;
-const IPV4_CHECKSUM_AT: usize = 10;
-const IPV6_PAYLOAD_LEN_AT: usize = 4;
+pub(super) const IPV4_TOTAL_LEN_AT: usize = 2;
+pub(super) const IPV4_CHECKSUM_AT: usize = 10;
+pub(super) const IPV6_PAYLOAD_LEN_AT: usize = 4;
 /// Where fields stand in a TCP header (RFC 9293 section 3.1), and in one with timestamps behind
 /// two no-operations (RFC 7323 appendix A).
-const SEQ_AT: usize = 4;
-const ACK_AT: usize = 8;
+pub(super) const SEQ_AT: usize = 4;
+pub(super) const ACK_AT: usize = 8;
 const OFFSET_AT: usize = 12;
-const CHECKSUM_AT: usize = 16;
+pub(super) const FLAGS_AT: usize = 13;
+pub(super) const CHECKSUM_AT: usize = 16;
 const TIMESTAMP_AT: usize = 24;
 const ECHO_AT: usize = 28;
 
@@ -52,7 +53,9 @@ pub struct Template {
     timestamps: bool,
     /// What the fixed fields add to the checksum of the IPv4 header.
     ip_sum: Sum,
-    /// What the fixed fields and the pseudo-header add to the checksum of the TCP header.
+    /// What the pseudo-header adds to the checksum of the TCP header, but for the length.
+    pseudo_sum: Sum,
+    /// The same, and what the fixed fields add.
     tcp_sum: Sum,
 }
 
@@ -84,6 +87,7 @@ impl Template {
             ip_len: ip_len as u8,
             timestamps,
             ip_sum: Sum::ZERO,
+            pseudo_sum: Sum::pseudo_header(flow.local(), flow.remote(), IpNumber::TCP.0, 0),
             tcp_sum: Sum::ZERO,
         };
         if let Some(bytes) = template.bytes.get_mut(..buffer.as_slice().len()) {
@@ -99,8 +103,7 @@ impl Template {
         let (ip, rest) = template.bytes.split_at(ip_len);
         let tcp = rest.get(..usize::from(template.len) - ip_len).unwrap_or_default();
         template.ip_sum = Sum::ZERO.add_bytes(ip);
-        template.tcp_sum =
-            Sum::pseudo_header(flow.local(), flow.remote(), IpNumber::TCP.0, 0).add_bytes(tcp);
+        template.tcp_sum = template.pseudo_sum.add_bytes(tcp);
         template
     }
 
@@ -113,10 +116,16 @@ impl Template {
         put(&mut self.bytes, at, value);
     }
 
-    /// Writes the headers of a segment with this payload, checksums complete: what
-    /// [`emit_tcp`](super::emit_tcp) writes for the same values.
+    /// Writes the headers of a segment with this payload, the TCP checksum complete or `partial`:
+    /// what [`emit_tcp`](super::emit_tcp) writes for the same values.
     #[inline]
-    pub fn emit(&self, into: &mut HeaderBuffer, variable: &Variable, payload: [&[u8]; 2]) {
+    pub fn emit(
+        &self,
+        into: &mut HeaderBuffer,
+        variable: &Variable,
+        payload: [&[u8]; 2],
+        partial: bool,
+    ) -> Checksum {
         let Variable { seq, ack, flags, window, timestamps, ecn } = *variable;
         let ecn = ecn.bits();
         let (len, ip_len) = (usize::from(self.len), usize::from(self.ip_len));
@@ -143,6 +152,16 @@ impl Template {
         put(bytes, ip_len + SEQ_AT, seq.0.to_be_bytes());
         put(bytes, ip_len + ACK_AT, ack.0.to_be_bytes());
         put(bytes, ip_len + OFFSET_AT, control.to_be_bytes());
+        if let Some(ts) = timestamps {
+            put(bytes, ip_len + TIMESTAMP_AT, ts.value.to_be_bytes());
+            put(bytes, ip_len + ECHO_AT, ts.echo.to_be_bytes());
+        }
+        if partial {
+            let sum = self.pseudo_sum.add_word(tcp_len as u32).partial();
+            put(bytes, ip_len + CHECKSUM_AT, sum.to_be_bytes());
+            let (start, offset) = (u16::from(self.ip_len), CHECKSUM_AT as u16);
+            return Checksum::Partial { start, offset };
+        }
         // The length of the header is in the template's sum already.
         let mut sum = self
             .tcp_sum
@@ -151,8 +170,6 @@ impl Template {
             .add_word(control & 0x0fff_ffff)
             .add_word(tcp_len as u32);
         if let Some(ts) = timestamps {
-            put(bytes, ip_len + TIMESTAMP_AT, ts.value.to_be_bytes());
-            put(bytes, ip_len + ECHO_AT, ts.echo.to_be_bytes());
             sum = sum.add_word(ts.value).add_word(ts.echo);
         }
         sum = sum.add_bytes(payload[0]);
@@ -160,6 +177,7 @@ impl Template {
             sum = sum.add_bytes(payload[1]);
         }
         put(bytes, ip_len + CHECKSUM_AT, sum.finish().to_be_bytes());
+        Checksum::Full
     }
 }
 
