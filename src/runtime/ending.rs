@@ -49,7 +49,7 @@ impl<D: Device> Runtime<D> {
     /// Whether the end has begun, and there is nothing left to wait for or no time.
     pub(super) fn is_over(&self) -> bool {
         self.ending.is_some_and(|ending| {
-            let all_finished = self.stack.totals().connections == 0 && !self.held.is_some();
+            let all_finished = self.stack.totals().connections == 0 && !self.outlet.is_blocked();
             all_finished || self.clock.last() >= ending.deadline()
         })
     }

@@ -15,7 +15,7 @@
 mod app;
 mod clock;
 mod ending;
-mod held;
+mod outlet;
 mod poller;
 mod signals;
 mod waker;
@@ -35,7 +35,7 @@ pub use waker::Waker;
 
 use self::app::Apps;
 use self::ending::Ending;
-use self::held::Held;
+use self::outlet::Outlet;
 use self::poller::Poller;
 use self::signals::EndSignals;
 use crate::device::{Device, LARGEST_FRAME};
@@ -48,7 +48,7 @@ const RECEIVE_PACKETS: usize = 64;
 /// Bytes read in one turn, at most, plus one packet.
 const RECEIVE_BYTES: usize = 256 << 10;
 
-/// Packets sent in one turn, at most: no more than are read, since each may be acknowledged, and
+/// Segments sent in one turn, at most, and what is left of a super-segment: no more than are read, since each may be acknowledged, and
 /// acknowledgments that come faster than they are read overflow the interface's queue.
 const SEND_PACKETS: usize = RECEIVE_PACKETS;
 
@@ -71,13 +71,13 @@ pub struct Runtime<D: Device> {
     signals: Option<EndSignals>,
     /// Where packets are read into.
     buffer: Box<[u8]>,
-    /// The packet the device had no room for.
-    held: Held,
+    /// The way to the device, with what that had no room for.
+    outlet: Outlet,
     /// The device may have a packet.
     is_readable: bool,
     /// When the stack's timers are due, as it said at the end of the last turn.
     due: Option<Instant>,
-    /// Packets that may still be sent in this turn.
+    /// Segments that may still be sent in this turn.
     allowance: usize,
     /// Set once the end was asked for.
     ending: Option<Ending>,
@@ -88,7 +88,8 @@ impl<D: Device> Runtime<D> {
     ///
     /// # Errors
     /// When the process has no descriptors left for what it sleeps and wakes by.
-    pub fn new(stack: Stack, device: D) -> io::Result<Self> {
+    pub fn new(mut stack: Stack, device: D) -> io::Result<Self> {
+        stack.set_offload(Outlet::offload(&device));
         let (poller, waker) = (Poller::new()?, Waker::new()?);
         poller.wake_by(waker.fd())?;
         Ok(Self {
@@ -100,7 +101,7 @@ impl<D: Device> Runtime<D> {
             waker,
             signals: None,
             buffer: vec![0; LARGEST_FRAME].into_boxed_slice(),
-            held: Held::none(),
+            outlet: Outlet::new(),
             is_readable: true,
             due: None,
             allowance: SEND_PACKETS,
@@ -213,7 +214,7 @@ impl<D: Device> Runtime<D> {
     fn rest(&mut self, has_more: bool) -> io::Result<()> {
         // What has passed since makes the sleep longer, by no more than that.
         let now = self.clock.last();
-        self.poller.wait_for(self.device.fd(), self.held.is_some())?;
+        self.poller.wait_for(self.device.fd(), self.outlet.is_blocked())?;
         let woken = if has_more {
             self.poller.look()?
         } else {
@@ -337,27 +338,22 @@ impl<D: Device> Runtime<D> {
     /// packet, since what is owed at once comes first. False when there may be more. A device
     /// without room is no reason to answer false: the loop polls for it.
     fn transmit(&mut self) -> io::Result<bool> {
-        if let Some(packet) = self.held.packet() {
-            match self.device.send(&packet) {
-                Ok(()) => self.held.clear(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
-            }
+        if !self.outlet.flush(&mut self.device)? {
+            return Ok(true);
         }
-        for _ in 0..self.allowance.max(1) {
+        loop {
             let Some(packet) = self.stack.poll_transmit(self.clock.for_packet()) else {
                 return Ok(true);
             };
-            match self.device.send(&packet) {
-                Ok(()) => self.allowance = self.allowance.saturating_sub(1),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.held.keep(&packet);
-                    return Ok(true);
-                }
-                Err(error) => return Err(error),
+            let sent = self.outlet.send(&mut self.device, &packet)?;
+            if self.outlet.is_blocked() {
+                return Ok(true);
+            }
+            self.allowance = self.allowance.saturating_sub(sent);
+            if self.allowance == 0 {
+                return Ok(false);
             }
         }
-        Ok(false)
     }
 
     /// When the loop must be awake, if nothing happens before.
@@ -371,7 +367,7 @@ impl<D: Device + fmt::Debug> fmt::Debug for Runtime<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
             .field("device", &self.device)
-            .field("held", &self.held.is_some())
+            .field("blocked", &self.outlet.is_blocked())
             .field("ending", &self.ending.is_some())
             .finish_non_exhaustive()
     }
