@@ -53,8 +53,11 @@ impl Stack {
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;
-            if outgoing.is_some() && may_have_more {
-                slot.quantum -= 1;
+            if let Some(outgoing) = outgoing
+                && may_have_more
+            {
+                let segments = u8::try_from(outgoing.segments()).unwrap_or(u8::MAX);
+                slot.quantum = slot.quantum.saturating_sub(segments);
                 if slot.quantum == 0 {
                     slot.quantum = QUANTUM;
                     self.ready.rotate_left(1);
@@ -140,7 +143,7 @@ impl Counters {
     #[inline]
     fn on_sent(&mut self, outgoing: &Outgoing) {
         self.packets_out += 1;
-        let segments = outgoing.segments();
+        let segments = u64::from(outgoing.segments());
         if outgoing.retransmission {
             self.segments_retransmitted += segments;
         } else {

@@ -34,6 +34,8 @@ mod send_buffer;
 mod settings;
 mod soft_error;
 mod state;
+#[cfg(test)]
+mod steps;
 mod tail_loss;
 mod timers;
 pub(crate) mod timestamps;

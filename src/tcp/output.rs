@@ -52,9 +52,9 @@ impl Outgoing {
 
     /// How many segments these are.
     #[inline]
-    pub(crate) fn segments(&self) -> u64 {
+    pub(crate) fn segments(&self) -> u32 {
         match self.segment_size {
-            Some(size) => (self.text.1 as u64).div_ceil(u64::from(size.get())),
+            Some(size) => (self.text.1 as u32).div_ceil(u32::from(size.get())),
             None => 1,
         }
     }
@@ -143,7 +143,7 @@ impl Connection {
         }
         if self.ack.is_due() {
             let seq = self.acceptable_seq();
-            return Some(self.finish(now, seq, Flags::empty(), (0, 0), false));
+            return Some(self.finish(now, seq, Flags::empty(), (0, 0), None));
         }
         None
     }
@@ -230,13 +230,13 @@ impl Connection {
         self.flight.on_retransmitted(range, now);
         self.retransmissions += 1;
         self.timers.start(Timer::Retransmit, now + self.rto.current());
-        let outgoing = self.send_range(now, range, false);
+        let outgoing = self.send_range(now, range, None);
         Outgoing { retransmission: true, ..outgoing }
     }
 
-    /// The segment that carries `range`, with the FIN if `range` reaches over it; `is_new` if it has
-    /// not been sent before.
-    fn send_range(&mut self, now: Instant, range: SeqRange, is_new: bool) -> Outgoing {
+    /// The segment that carries `range`, with the FIN if `range` reaches over it; if it has not
+    /// been sent before, `size` is what each segment of it takes, but the last.
+    fn send_range(&mut self, now: Instant, range: SeqRange, size: Option<u32>) -> Outgoing {
         let mut flags = Flags::empty();
         let mut len = range.len();
         if self.snd.fin.is_some_and(|fin| range.contains(fin)) {
@@ -254,7 +254,7 @@ impl Connection {
         if len > 0 && range.start + len == self.text_end() && !self.more_follows {
             flags |= Flags::PSH;
         }
-        self.finish(now, range.start, flags, (offset as usize, len as usize), is_new)
+        self.finish(now, range.start, flags, (offset as usize, len as usize), size)
     }
 
     /// A segment that the peer must answer, because it lies before its window. The RFC's probe
@@ -267,7 +267,7 @@ impl Connection {
             Probe::KeepAlive => true,
             Probe::TailLoss => return self.send_loss_probe(now),
         };
-        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0), false))
+        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0), None))
     }
 
     /// TLP_send_probe (RFC 8985 section 7.3): new data if the peer's window allows, one segment more
@@ -277,13 +277,13 @@ impl Connection {
         let fresh = self.take_new(now, true);
         let is_retransmission = fresh.is_none();
         let outgoing = match fresh {
-            Some(fresh) => self.send_taken(now, fresh.range, &fresh),
+            Some(fresh) => self.send_taken(now, fresh.range, fresh.range.len(), &fresh),
             // The path may carry less by now: then it is left to the retransmission timer.
             None if last.len() > self.effective_mss() + 1 => return None,
             None => {
                 self.flight.on_last_sent_again(now);
                 self.retransmissions += 1;
-                let again = self.send_range(now, last, false);
+                let again = self.send_range(now, last, None);
                 Outgoing { retransmission: true, ..again }
             }
         };
@@ -329,14 +329,14 @@ impl Connection {
             last = next;
         }
         let range = SeqRange { start: first.range.start, end: last.range.end };
-        let outgoing = self.send_taken(now, range, &last);
+        let outgoing = self.send_taken(now, range, size, &last);
         let segment_size = (last.range.start != range.start).then(|| NonZeroU16::new(size as u16));
         Some(Outgoing { segment_size: segment_size.flatten(), ..outgoing })
     }
 
-    /// What has been taken goes out as `range`, which ends with `last`.
-    fn send_taken(&mut self, now: Instant, range: SeqRange, last: &Fresh) -> Outgoing {
-        let mut outgoing = self.send_range(now, range, true);
+    /// What has been taken goes out as `range`, which ends with `last`, in segments of this size.
+    fn send_taken(&mut self, now: Instant, range: SeqRange, size: u32, last: &Fresh) -> Outgoing {
+        let mut outgoing = self.send_range(now, range, Some(size));
         if last.pushes {
             outgoing.flags |= Flags::PSH;
         }
@@ -518,12 +518,12 @@ impl Connection {
         seq: SeqNum,
         mut flags: Flags,
         text: Text,
-        is_new: bool,
+        size: Option<u32>,
     ) -> Outgoing {
         flags |= Flags::ACK;
         let mut ecn = EcnField::NotEct;
         if let Some(state) = &mut self.ecn {
-            let stamped = state.stamp(is_new && text.1 > 0);
+            let stamped = state.stamp(size.is_some() && text.1 > 0);
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
         let mut options = Options::default();
@@ -533,7 +533,8 @@ impl Connection {
         if self.sends_sack() {
             options.sack = self.sack_blocks();
             // Text that is sent again may leave less room than it had.
-            let left = self.effective_mss().saturating_sub(text.1 as u32 + SACK_HEAD);
+            let len = (text.1 as u32).min(size.unwrap_or(u32::MAX));
+            let left = self.effective_mss().saturating_sub(len + SACK_HEAD);
             options.sack.truncate((left / SACK_BLOCK) as usize);
         }
         let mut urgent = 0;
@@ -582,3 +583,6 @@ impl Connection {
         scale.compress(announced)
     }
 }
+
+#[cfg(test)]
+mod tests;
