@@ -2,12 +2,13 @@
 //! packet arrives or a deadline of a stack comes.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 
+use tunstack::device::Segments;
 use tunstack::tcp::{ReadError, State};
 use tunstack::time::{Duration, Instant};
-use tunstack::wire::Frame;
+use tunstack::wire::{Frame, Offload, Transmit};
 use tunstack::{Config, ConnId, Event, ListenerId, Stack};
 
 use super::audit::Audit;
@@ -107,6 +108,8 @@ pub struct Plan {
     /// The wire that leads away from the client, and from the server.
     pub faults: [Faults; 2],
     pub taking: [Taking; 2],
+    /// What is done for each with what it sends.
+    pub offload: [Offload; 2],
 }
 
 impl Plan {
@@ -118,6 +121,7 @@ impl Plan {
             configs: [1, 2].map(|n| Config::with_addresses([packet::address(n, false)])),
             faults: [Faults::default(), Faults::default()],
             taking: [Taking::Stored; 2],
+            offload: [Offload::Nothing; 2],
         }
     }
 
@@ -169,8 +173,11 @@ impl Pair {
             link: Link::new(faults, random.fork()),
             taking,
         };
-        let hosts =
+        let mut hosts =
             [host(client, to_server, plan.taking[0]), host(server, to_client, plan.taking[1])];
+        for (host, offload) in hosts.iter_mut().zip(plan.offload) {
+            host.stack.set_offload(offload);
+        }
         Self {
             now: Self::START,
             ipv6: plan.ipv6,
@@ -401,8 +408,13 @@ impl Pair {
         let now = self.now;
         let host = &mut self.hosts[side.index()];
         let mut order = self.sent;
-        while let Some(transmit) = host.stack.poll_transmit(now) {
-            let bytes = transmit.to_vec();
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                let Some(transmit) = host.stack.poll_transmit(now) else { break };
+                waiting = packets(&transmit);
+            }
+            let Some(bytes) = waiting.pop_front() else { continue };
             order += 1;
             self.digest = digest(self.digest, now, side, &bytes);
             let decoded = Packet::decode(&bytes);
@@ -447,6 +459,12 @@ impl Pair {
         }
         text
     }
+}
+
+/// What goes onto the wire for it: super-segments are cut.
+fn packets(transmit: &Transmit<'_>) -> VecDeque<Vec<u8>> {
+    let Some(segments) = Segments::of(transmit) else { return [transmit.to_vec()].into() };
+    (0..segments.count()).map(|number| segments.get(number, &mut Vec::new()).to_vec()).collect()
 }
 
 /// FNV-1a over a packet, its time and its sender.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 use tunstack::tcp::CloseReason;
 use tunstack::time::{Duration, Instant};
+use tunstack::wire::Offload;
 use tunstack::{ConnId, Event, ListenerId};
 
 use super::pair::{PORT, Pair, Plan, Side, Taken, Taking};
@@ -109,6 +110,7 @@ impl Swarm {
         plan.configs = [1, 2].map(|host| dice::settings(&mut random, host, ipv6));
         plan.faults = [0, 1].map(|_| dice::faults(&mut random, ipv6, Pair::START));
         plan.taking = [0, 1].map(|_| random.pick(&[Taking::Stored, Taking::Direct]));
+        plan.offload = [0, 1].map(|_| random.pick(&[Offload::Nothing, Offload::Segmentation]));
         // Every second run passes the top of the sequence space soon after it starts.
         let fixed_isns = seed.is_multiple_of(2);
         if fixed_isns {
