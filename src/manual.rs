@@ -71,8 +71,13 @@
 //!
 //! A segment between this host and the stack crosses no wire. `OffloadTun` lets the kernel pass it on as
 //! one super-segment of up to 64 KiB and without a checksum, behind a virtio-net header that says so.
-//! The program does so where the kernel can (`--offload auto`), for it spares most reads of a stream
-//! that comes in, and the sum over it. The plain `Tun` is for captures that look like a wire's, and for
+//! The program does so where the kernel can (`--offload auto`), for it spares most system calls of a
+//! stream, and the sum over it.
+//!
+//! TCP sends super-segments whatever the device: as many full segments as go out at once, as far as
+//! one packet reaches, behind one header (`tcp/output.rs`). Each counts by itself in all else: the
+//! congestion window, what is in flight, what is lost. For a device without offload the event loop
+//! cuts them (`device/segmentation.rs`), and sums each as it copies it. The plain `Tun` is for captures that look like a wire's, and for
 //! kernels that cannot.
 //!
 //! - *The header is the kernel's, not a peer's*, and yet believed only as far as it can be checked: what

@@ -14,7 +14,7 @@ impl Stack {
         segment: &Segment<'f>,
         hand_out: bool,
     ) -> Received<'f> {
-        self.counters.segments_in += 1;
+        self.counters.segments_in += u64::from(segment.segments());
         log::debug!("{} > {}: {segment}", flow.remote_addr(), flow.local_addr());
         let mut received = match self.table.find(&self.keys, &self.slabs, flow) {
             Some(Entry::Connection(id)) => self.for_connection(id, segment, hand_out),
