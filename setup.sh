@@ -520,6 +520,11 @@ real_suites() {
     fi
     # More at a time than there are cores: the longest of them wait out an outage.
     RUST_TEST_THREADS=4 suites real --release "${targets[@]}"
+    # Those that pass traffic, once more over the device that takes packets as a wire would.
+    mapfile -t targets < <(printf '%s\n' "${targets[@]}" |
+        grep -E '^real_(diagnostics|http|load|loss|nc|operations|router)$' | sed 's/^/--test\n/')
+    RUST_TEST_THREADS=4 TUNSTACK_TEST_OFFLOAD=off suites "real, --offload off" \
+        --release "${targets[@]}"
     if [[ -n ${PACKETDRILL:-} ]]; then
         packetdrill_suite
     fi

@@ -15,9 +15,17 @@ pub(crate) fn binary() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_tunstack").into(), PathBuf::from)
 }
 
-/// The program with these arguments.
+/// The program with these arguments. `TUNSTACK_TEST_OFFLOAD` says which kind of device it uses where
+/// they do not.
 pub(crate) fn tunstack(arguments: &[&str]) -> Launch {
-    launch([binary()]).and(arguments)
+    let (command, rest) = arguments.split_at(arguments.len().min(1));
+    let program = launch([binary()]).and(command);
+    let runs = matches!(command, ["serve" | "connect"]) && !rest.contains(&"--offload");
+    let program = match std::env::var("TUNSTACK_TEST_OFFLOAD") {
+        Ok(offload) if runs => program.and(["--offload", offload.as_str()]),
+        _ => program,
+    };
+    program.and(rest)
 }
 
 /// `tunstack serve`, accepting connections.
