@@ -230,14 +230,20 @@ impl Connection {
         self.flight.on_retransmitted(range, now);
         self.retransmissions += 1;
         self.timers.start(Timer::Retransmit, now + self.rto.current());
-        let outgoing = self.send_range(now, range, None);
+        let outgoing = self.send_range(now, range, Flags::empty(), None);
         Outgoing { retransmission: true, ..outgoing }
     }
 
     /// The segment that carries `range`, with the FIN if `range` reaches over it; if it has not
     /// been sent before, `size` is what each segment of it takes, but the last.
-    fn send_range(&mut self, now: Instant, range: SeqRange, size: Option<u32>) -> Outgoing {
-        let mut flags = Flags::empty();
+    #[inline]
+    fn send_range(
+        &mut self,
+        now: Instant,
+        range: SeqRange,
+        mut flags: Flags,
+        size: Option<u32>,
+    ) -> Outgoing {
         let mut len = range.len();
         if self.snd.fin.is_some_and(|fin| range.contains(fin)) {
             flags |= Flags::FIN;
@@ -283,7 +289,7 @@ impl Connection {
             None => {
                 self.flight.on_last_sent_again(now);
                 self.retransmissions += 1;
-                let again = self.send_range(now, last, None);
+                let again = self.send_range(now, last, Flags::empty(), None);
                 Outgoing { retransmission: true, ..again }
             }
         };
@@ -329,17 +335,11 @@ impl Connection {
             last = next;
         }
         let range = SeqRange { start: first.range.start, end: last.range.end };
-        let outgoing = self.send_taken(now, range, size, &last);
-        let segment_size = (last.range.start != range.start).then(|| NonZeroU16::new(size as u16));
-        Some(Outgoing { segment_size: segment_size.flatten(), ..outgoing })
+        Some(self.send_taken(now, range, size, &last))
     }
 
     /// What has been taken goes out as `range`, which ends with `last`, in segments of this size.
     fn send_taken(&mut self, now: Instant, range: SeqRange, size: u32, last: &Fresh) -> Outgoing {
-        let mut outgoing = self.send_range(now, range, Some(size));
-        if last.pushes {
-            outgoing.flags |= Flags::PSH;
-        }
         if self.settings.not_sent_low_water < u32::MAX {
             // Sending makes room, too.
             self.notice_room();
@@ -351,7 +351,8 @@ impl Connection {
         if !last.more {
             self.schedule_loss_probe(now);
         }
-        outgoing
+        let flags = if last.pushes { Flags::PSH } else { Flags::empty() };
+        self.send_range(now, range, flags, Some(size))
     }
 
     /// Takes the next segment of new text, with the FIN behind it or alone, into the flight, if it
@@ -542,6 +543,7 @@ impl Connection {
             flags |= Flags::URG;
             urgent = u16::try_from(seq.len_to(up)).unwrap_or(u16::MAX);
         }
+        let several = size.filter(|&size| text.1 as u32 > size);
         let window = self.announce_window();
         self.ack.on_sent();
         self.timers.stop(Timer::DelayedAck);
@@ -554,7 +556,8 @@ impl Connection {
             options,
             ecn,
             text,
-            segment_size: None,
+            // A segment's text fits into 16 bits.
+            segment_size: several.and_then(|size| NonZeroU16::new(size as u16)),
             retransmission: false,
         }
     }
