@@ -1,16 +1,22 @@
-//! Over a TUN of the kernel: `tunstack serve` beside a server on smoltcp, with a client on the kernel's
-//! own TCP, in a network namespace that this makes for itself.
+//! Over a TUN of the kernel: `tunstack serve` beside a server on smoltcp and a responder that does
+//! nothing (the floor), and beside the kernel's own TCP over a veth pair and loopback; with a client
+//! on the kernel's TCP, in network namespaces that this makes for itself.
 //!
 //! ```text
 //! cargo bench --bench tun          as root, or where user namespaces and /dev/net/tun are allowed
+//! cargo bench --bench tun -- send floor
+//!                                  only the kinds of work with one of these names (send, receive,
+//!                                  receive-default, ping-pong, transactions), and beside those with
+//!                                  one of these in theirs (floor, vnet, copy, smoltcp, veth, ...)
 //! TUNSTACK_BENCH_PROGRAM=PATH ...  another `tunstack` than the one just built
-//! TUNSTACK_BENCH_WORK=NAME ...     one kind of work only
+//! TUNSTACK_BENCH_QUICK=1 ...       one short pair of each
 //! ```
 //!
-//! For each kind of work the two servers are measured against themselves first, which tells how far
-//! rates go apart by themselves, and then in turns against each other. What decides is the time
+//! For each kind of work the servers are measured against themselves first, which tells how far
+//! rates go apart by themselves, and then in turns against tunstack. What decides is the time
 //! that the server's process runs on a processor; what the kernel does on its behalf, inside its
-//! reads and writes, counts.
+//! reads and writes, counts. Where the server is the kernel itself that says little, as much of its
+//! work is done in the client's system calls: there the time of both processes is to be compared.
 //!
 //! Receiving is measured twice: with send buffers of the same size on both sides, for which this
 //! program serves on tunstack's library, and with the default one, which may grow to four times that.
@@ -19,93 +25,37 @@
 
 #[path = "tun/client.rs"]
 mod client;
+#[path = "tun/floor.rs"]
+mod floor;
+#[path = "tun/floor_link.rs"]
+mod floor_link;
+#[path = "tun/kernel_server.rs"]
+mod kernel_server;
 mod measure;
 #[path = "tun/network.rs"]
 mod network;
 #[path = "tun/process.rs"]
 mod process;
+#[path = "tun/side.rs"]
+mod side;
 #[path = "tun/smoltcp_server.rs"]
 mod smoltcp_server;
 #[path = "tun/tunstack_server.rs"]
 mod tunstack_server;
 
 use std::env;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::net::SocketAddrV4;
+use std::os::unix::process::parent_id;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use client::{AT_A_TIME, CONGESTION, Work};
 use measure::{Quartiles, interleave, is_quick, output_within};
 use process::Server;
+use side::{CLIENT, SERVE, SERVE_FLOOR, SERVE_KERNEL, SERVE_TUNSTACK, Side, parsed, this_program};
 
-/// The flags by which this program is started as one of the other parts.
-const SERVE: &str = "--serve-smoltcp";
-const SERVE_TUNSTACK: &str = "--serve-tunstack";
-const CLIENT: &str = "--client";
-
-/// Bytes of smoltcp's buffers for bulk data, and of ours where they are the same for both.
-const BULK_BUFFER: usize = 1 << 20;
-/// Bytes of smoltcp's buffers for short connections.
-const SMALL_BUFFER: usize = 16 << 10;
 /// How much longer than asked a client may take.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// One of the two that are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Tunstack,
-    Smoltcp,
-}
-
-impl Side {
-    fn interface(self) -> &'static str {
-        match self {
-            Self::Tunstack => "tun0",
-            Self::Smoltcp => "tun1",
-        }
-    }
-
-    /// The second byte of its addresses.
-    fn net(self) -> u8 {
-        match self {
-            Self::Tunstack => 203,
-            Self::Smoltcp => 204,
-        }
-    }
-
-    fn address(self) -> Ipv4Addr {
-        Ipv4Addr::new(10, self.net(), 0, 2)
-    }
-
-    /// The command that serves what `work` needs.
-    fn command(self, work: Work) -> Command {
-        let mut command;
-        match self {
-            Self::Tunstack if work == Work::Receive => {
-                command = this_program();
-                command.args([SERVE_TUNSTACK, self.interface(), &self.address().to_string()]);
-                command.arg(BULK_BUFFER.to_string());
-            }
-            Self::Tunstack => {
-                command = Command::new(program());
-                command.args(["serve", "--tun", self.interface(), "--address"]);
-                command.arg(self.address().to_string());
-            }
-            Self::Smoltcp => {
-                // Those that are closing are not free yet, hence twice as many as are in use.
-                let (sockets, buffer) = match work {
-                    Work::Transactions => (2 * AT_A_TIME, SMALL_BUFFER),
-                    _ => (2, BULK_BUFFER),
-                };
-                command = this_program();
-                command.args([SERVE, self.interface(), &self.address().to_string()]);
-                command.args([work.port() as usize, sockets, buffer].map(|n| n.to_string()));
-            }
-        }
-        command
-    }
-}
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +71,8 @@ struct Sample {
     rate: f64,
     /// Seconds of a processor for each of them.
     cost: f64,
+    /// The same with the client's.
+    both: f64,
     /// The share of the time for which the server waited for a processor.
     waited: f64,
 }
@@ -137,8 +89,15 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [SERVE, tun, rest @ ..] => serve(tun, rest),
         [SERVE_TUNSTACK, tun, rest @ ..] => serve_tunstack(tun, rest),
+        [SERVE_FLOOR, tun, rest @ ..] => serve_floor(tun, rest),
+        [SERVE_KERNEL, interface, rest @ ..] => serve_kernel(interface, rest),
         [CLIENT, rest @ ..] => run_client(rest),
-        _ => compare(),
+        // A test run hands its own words and flags to every bench.
+        words if words.contains(&"--bench") => {
+            let is_word = |word: &&&str| !word.starts_with('-');
+            compare(&words.iter().filter(is_word).copied().collect::<Vec<_>>())
+        }
+        _ => compare(&[]),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -165,108 +124,179 @@ fn serve_tunstack(tun: &str, arguments: &[&str]) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+fn serve_floor(tun: &str, arguments: &[&str]) -> Result<(), String> {
+    floor::serve(tun, side::floor_settings(arguments)?).map_err(|error| error.to_string())
+}
+
+fn serve_kernel(interface: &str, arguments: &[&str]) -> Result<(), String> {
+    let [work, address, buffer] = arguments else {
+        return Err(format!("{SERVE_KERNEL} INTERFACE WORK ADDRESS BUFFER"));
+    };
+    let work = work_of(work)?;
+    let address = SocketAddrV4::new(parsed(address)?, work.port());
+    if interface != "lo" {
+        network::enter_behind_veth(interface, parent_id(), address.ip().octets()[1])?;
+    }
+    kernel_server::serve(work, address, parsed(buffer)?).map_err(|error| error.to_string())
+}
+
+fn work_of(name: &str) -> Result<Work, String> {
+    Work::ALL.into_iter().find(|each| each.name() == name).ok_or(format!("no work is {name}"))
+}
+
 fn run_client(arguments: &[&str]) -> Result<(), String> {
     let [work, server, seconds] = arguments else {
         return Err(format!("{CLIENT} WORK ADDRESS:PORT SECONDS"));
     };
-    let work = Work::ALL.into_iter().find(|each| each.name() == *work);
-    let work = work.ok_or("no such work")?;
-    client::run(work, parsed(server)?, parsed(seconds)?).map_err(|error| error.to_string())
+    client::run(work_of(work)?, parsed(server)?, parsed(seconds)?)
+        .map_err(|error| error.to_string())
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{text} is not what it should be"))
+/// What the words on the command line leave to be measured.
+struct Choice {
+    works: Vec<&'static str>,
+    sides: Vec<String>,
 }
 
-/// The `tunstack` that is measured.
-fn program() -> PathBuf {
-    let built = env!("CARGO_BIN_EXE_tunstack");
-    env::var_os("TUNSTACK_BENCH_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+impl Choice {
+    /// # Errors
+    /// When a word is neither a kind of work nor in the name of a side.
+    fn new(words: &[&str]) -> Result<Self, String> {
+        let mut choice = Self { works: Vec::new(), sides: Vec::new() };
+        for &word in words {
+            let is_in_name = |work: Work| {
+                Side::beside(work).into_iter().any(|side| side.name(work).contains(word))
+            };
+            if let Some(work) = Work::ALL.into_iter().find(|work| work.name() == word) {
+                choice.works.push(work.name());
+            } else if Work::ALL.into_iter().any(is_in_name) {
+                choice.sides.push(word.to_owned());
+            } else {
+                return Err(format!("{word} is neither a kind of work nor in the name of a side"));
+            }
+        }
+        Ok(choice)
+    }
+
+    fn has_work(&self, work: Work) -> bool {
+        self.works.is_empty() || self.works.contains(&work.name())
+    }
+
+    fn has_side(&self, name: &str) -> bool {
+        self.sides.is_empty() || self.sides.iter().any(|word| name.contains(word))
+    }
 }
 
-fn this_program() -> Command {
-    Command::new(env::current_exe().expect("this program has a path"))
-}
-
-fn compare() -> Result<(), String> {
+fn compare(words: &[&str]) -> Result<(), String> {
     if env::var_os("TUNSTACK_SKIP_REAL").is_some_and(|value| value == "1") {
         println!("SKIPPED: the bench over a TUN, for TUNSTACK_SKIP_REAL=1 is set.");
         return Ok(());
     }
+    let choice = Choice::new(words)?;
     let plan =
-        if is_quick() { Plan { pairs: 3, seconds: 0.2 } } else { Plan { pairs: 15, seconds: 1.0 } };
+        if is_quick() { Plan { pairs: 1, seconds: 0.2 } } else { Plan { pairs: 15, seconds: 1.0 } };
     network::enter()?;
-    for side in [Side::Tunstack, Side::Smoltcp] {
-        network::make_tun(side.interface(), side.net())?;
+    for (interface, net) in Side::TUNS {
+        network::make_tun(interface, net)?;
     }
     println!(
-        "Over a TUN in a namespace, MTU 1500, no offload; client: the kernel's TCP, {CONGESTION}. \
-         {} interleaved pairs of {} s; medians, ratios of the pairs with quartiles. \"Itself\" is a \
-         side against itself: how far rates go apart by themselves. \"Waited\" is the share of the time \
-         for which the servers were ready but had no processor: where it is high (but for the \
-         ping-pong, where client and server share one), rates tell of the machine.\n",
+        "Over a TUN in a namespace, MTU 1500; tunstack without offload; client: the kernel's TCP, \
+         {CONGESTION}. {} interleaved pairs of {} s; medians, ratios of the pairs with quartiles. \
+         \"Itself\" is a side against itself: how far rates go apart by themselves. CPU is that of the \
+         server's process; \"both\" is with the client's. \"Waited\" is the share of the time for \
+         which the servers were ready but had no processor: where it is high (but for the \
+         ping-pong, where client and server share one), rates tell of the machine.\n\n\
+         The floor answers TCP with nothing but sequence numbers: on a plain TUN or with the \
+         virtio-net header (vnet: frames of up to 64 KiB), with an ACK for every 2 or 32 segments, \
+         sending without a copy (bare) or through a ring of the send buffer's size (copy). The \
+         kernel's own TCP ({CONGESTION}) is over a veth pair with GSO, and over loopback.\n",
         plan.pairs, plan.seconds
     );
     println!(
-        "| | tunstack | smoltcp | ratio of rates | smoltcp / itself | tunstack / itself | \
-         CPU tunstack | CPU smoltcp | ratio of CPU | rate | CPU | waited |"
+        "| | beside | tunstack | other | ratio of rates | other / itself | tunstack / itself | \
+         CPU tunstack | CPU other | ratio of CPU | both, tunstack | both, other | rate | CPU | waited |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let processors = network::processors();
-    let only = env::var("TUNSTACK_BENCH_WORK").ok();
     for work in Work::ALL {
-        if only.as_ref().is_none_or(|only| only == work.name()) {
-            row(work, plan, &processors)?;
+        if choice.has_work(work) {
+            rows(work, &choice, plan, &processors)?;
         }
     }
     Ok(())
 }
 
-/// Measures one kind of work, and prints its row.
-fn row(work: Work, plan: Plan, processors: &[usize]) -> Result<(), String> {
+/// Measures one kind of work, and prints its rows.
+fn rows(work: Work, choice: &Choice, plan: Plan, processors: &[usize]) -> Result<(), String> {
+    let mut others = Side::beside(work);
+    others.retain(|other| choice.has_side(&other.name(work)));
+    if others.is_empty() {
+        return Ok(());
+    }
     let ours = Server::start(&mut Side::Tunstack.command(work))?;
-    let theirs = Server::start(&mut Side::Smoltcp.command(work))?;
-    let client_processor = place(work, [&ours, &theirs], processors)?;
-    let run = |side: Side| {
-        let server = if side == Side::Tunstack { &ours } else { &theirs };
-        sample(work, side, server, plan.seconds, client_processor)
-    };
+    let client_processor = place(work, &ours, processors)?;
+    let run_ours = || sample(work, Side::Tunstack, &ours, plan.seconds, client_processor);
     // Warms up the caches, and what grows on demand.
-    run(Side::Tunstack)?;
-    run(Side::Smoltcp)?;
-    let in_turns = |one, other| -> Result<Pairs, String> {
-        let (first, second) = interleave(plan.pairs, || run(one), || run(other))?;
-        Ok(Pairs { first, second })
-    };
-    let theirs_alone = in_turns(Side::Smoltcp, Side::Smoltcp)?.rate_ratios();
-    let ours_alone = in_turns(Side::Tunstack, Side::Tunstack)?.rate_ratios();
-    let pairs = in_turns(Side::Tunstack, Side::Smoltcp)?;
-    let (rates, costs) = (pairs.rate_ratios(), pairs.cost_ratios());
-    println!(
-        "| {} | {} | {} | {rates} | {theirs_alone} | {ours_alone} | {} | {} | {costs} | {} | {} | {:.0} % |",
-        title(work),
-        shown_rate(work, median(&pairs.first, |sample| sample.rate)),
-        shown_rate(work, median(&pairs.second, |sample| sample.rate)),
-        shown_cost(work, median(&pairs.first, |sample| sample.cost)),
-        shown_cost(work, median(&pairs.second, |sample| sample.cost)),
-        if rates.median >= theirs_alone.lower { "met" } else { "missed" },
-        measure::verdict(costs.median, 1.0),
-        100.0
-            * median(&pairs.first, |sample| sample.waited)
-                .max(median(&pairs.second, |sample| sample.waited)),
-    );
+    run_ours()?;
+    let ours_alone = Pairs::in_turns(plan, run_ours, run_ours)?.rate_ratios();
+    for other in others {
+        if other == Side::Veth {
+            network::remove(other.interface());
+        }
+        let theirs = Server::start(&mut other.command(work))?;
+        if other == Side::Veth {
+            network::set_up_veth(other.interface(), other.address().octets()[1])?;
+        }
+        place(work, &theirs, processors)?;
+        let run_theirs = || sample(work, other, &theirs, plan.seconds, client_processor);
+        run_theirs()?;
+        let theirs_alone = Pairs::in_turns(plan, run_theirs, run_theirs)?.rate_ratios();
+        let pairs = Pairs::in_turns(plan, run_ours, run_theirs)?;
+        print_row(work, other, &pairs, theirs_alone, ours_alone);
+    }
     Ok(())
+}
+
+fn print_row(
+    work: Work,
+    other: Side,
+    pairs: &Pairs,
+    theirs_alone: Quartiles,
+    ours_alone: Quartiles,
+) {
+    let (rates, costs) = (pairs.rate_ratios(), pairs.cost_ratios());
+    let rate = |samples: &[Sample]| shown_rate(work, median(samples, |sample| sample.rate));
+    let cost = |samples: &[Sample]| shown_cost(work, median(samples, |sample| sample.cost));
+    let both = |samples: &[Sample]| shown_cost(work, median(samples, |sample| sample.both));
+    let waited = |samples: &[Sample]| median(samples, |sample| sample.waited);
+    let (first, second) = (&pairs.first, &pairs.second);
+    // The floor is no goal, and what the kernel's server costs is not told by its process alone.
+    let is_goal = !matches!(other, Side::Floor(_));
+    let met = if rates.median >= theirs_alone.lower { "met" } else { "missed" };
+    println!(
+        "| {} | {} | {} | {} | {rates} | {theirs_alone} | {ours_alone} | {} | {} | {costs} | {} | {} | \
+         {} | {} | {:.0} % |",
+        title(work),
+        other.name(work),
+        rate(first),
+        rate(second),
+        cost(first),
+        cost(second),
+        both(first),
+        both(second),
+        if is_goal { met } else { "-" },
+        if other == Side::Smoltcp { measure::verdict(costs.median, 1.0) } else { "-" },
+        100.0 * waited(first).max(waited(second)),
+    );
 }
 
 /// Says who runs where: a ping-pong on one processor, or it would measure how long a processor
 /// takes to wake up; all else on two. Answers the client's processor.
-fn place(work: Work, servers: [&Server; 2], processors: &[usize]) -> Result<usize, String> {
+fn place(work: Work, server: &Server, processors: &[usize]) -> Result<usize, String> {
     let (Some(&first), Some(&last)) = (processors.first(), processors.last()) else {
         return Err("no processor to run on".to_owned());
     };
-    for server in servers {
-        network::bind(server.id(), last)?;
-    }
+    network::bind(server.id(), last)?;
     Ok(if work == Work::PingPong { last } else { first })
 }
 
@@ -291,18 +321,28 @@ fn sample(
     let after = server.times()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<f64> = said.split_whitespace().flat_map(str::parse).collect();
-    let (true, [moved, took]) = (output.status.success(), numbers.as_slice()) else {
+    let (true, [moved, took, ran]) = (output.status.success(), numbers.as_slice()) else {
         let message = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{} with {side:?}: {}", work.name(), message.trim()));
     };
     Ok(Sample {
         rate: moved / took,
         cost: (after.ran - before.ran) / moved,
+        both: (after.ran - before.ran + ran) / moved,
         waited: (after.waited - before.waited) / took,
     })
 }
 
 impl Pairs {
+    fn in_turns(
+        plan: Plan,
+        one: impl FnMut() -> Result<Sample, String>,
+        other: impl FnMut() -> Result<Sample, String>,
+    ) -> Result<Self, String> {
+        let (first, second) = interleave(plan.pairs, one, other)?;
+        Ok(Self { first, second })
+    }
+
     fn ratios(&self, of: impl Fn(&Sample) -> f64) -> Quartiles {
         let first: Vec<f64> = self.first.iter().map(&of).collect();
         let second: Vec<f64> = self.second.iter().map(&of).collect();

@@ -1,9 +1,10 @@
 //! The kernel's end of the measurements: a program of its own with plain sockets.
 //!
-//! It prints one line: how much it has moved (bytes, round trips, connections), and the seconds
-//! that took.
+//! It prints one line: how much it has moved (bytes, round trips, connections), the seconds that
+//! took, and those for which this process ran.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
@@ -78,7 +79,10 @@ pub(crate) fn run(work: Work, server: SocketAddrV4, seconds: f64) -> io::Result<
         Work::PingPong => ping_pong(server, end)?,
         Work::Transactions => Transactions::new(server, end)?.run()?,
     };
-    println!("{moved} {}", start.elapsed().as_secs_f64());
+    let took = start.elapsed().as_secs_f64();
+    let schedstat = fs::read_to_string("/proc/self/schedstat")?;
+    let ran = schedstat.split(' ').next().and_then(|text| text.parse::<f64>().ok());
+    println!("{moved} {took} {}", ran.unwrap_or(0.0) / 1e9);
     Ok(())
 }
 

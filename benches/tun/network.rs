@@ -56,6 +56,36 @@ pub(crate) fn make_tun(name: &str, net: u8) -> Result<(), String> {
     ip(&format!("link set dev {name} mtu {MTU} txqueuelen {QUEUE} up"))
 }
 
+/// Takes this process into a second namespace, joined to that of process `peer` by a veth pair. There
+/// the pair's end is `name`, here `name` and a `p`, with the second address of 10.`net`.0.0/24. Both
+/// end with this process.
+///
+/// # Errors
+/// When one of them cannot be made.
+pub(crate) fn enter_behind_veth(name: &str, peer: u32, net: u8) -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .map_err(|error| format!("no second network namespace can be made: {error}"))?;
+    ip("link set dev lo up")?;
+    ip(&format!("link add name {name}p type veth peer name {name} netns {peer}"))?;
+    ip(&format!("address add 10.{net}.0.2/24 dev {name}p"))?;
+    ip(&format!("link set {name}p mtu {MTU} up"))
+}
+
+/// The client's end of the pair.
+///
+/// # Errors
+/// When the server has not made it.
+pub(crate) fn set_up_veth(name: &str, net: u8) -> Result<(), String> {
+    ip(&format!("address add 10.{net}.0.1/24 dev {name}"))?;
+    ip(&format!("link set {name} mtu {MTU} up"))
+}
+
+/// Removes an interface that may not be there any more: the kernel ends what a process had a while
+/// after the process.
+pub(crate) fn remove(name: &str) {
+    let _ = ip(&format!("link del dev {name}"));
+}
+
 fn write(path: &str, value: &str) -> Result<(), String> {
     fs::write(path, value).map_err(|error| format!("{path} cannot be set to {value}: {error}"))
 }
