@@ -8,6 +8,7 @@
 //!                                  only the kinds of work with one of these names (send, receive,
 //!                                  receive-default, ping-pong, transactions), and beside those with
 //!                                  one of these in theirs (floor, vnet, copy, smoltcp, veth, ...)
+//! TUNSTACK_BENCH_OFFLOAD=on ...    tunstack with the virtio-net header; without it is `off`
 //! TUNSTACK_BENCH_PROGRAM=PATH ...  another `tunstack` than the one just built
 //! TUNSTACK_BENCH_QUICK=1 ...       one short pair of each
 //! ```
@@ -117,10 +118,10 @@ fn serve(tun: &str, arguments: &[&str]) -> Result<(), String> {
 }
 
 fn serve_tunstack(tun: &str, arguments: &[&str]) -> Result<(), String> {
-    let [address, buffer] = arguments else {
-        return Err(format!("{SERVE_TUNSTACK} TUN ADDRESS BUFFER"));
+    let [address, buffer, offload] = arguments else {
+        return Err(format!("{SERVE_TUNSTACK} TUN ADDRESS BUFFER OFFLOAD"));
     };
-    tunstack_server::serve(tun, parsed(address)?, parsed(buffer)?)
+    tunstack_server::serve(tun, parsed(address)?, parsed(buffer)?, *offload != "off")
         .map_err(|error| error.to_string())
 }
 
@@ -200,7 +201,7 @@ fn compare(words: &[&str]) -> Result<(), String> {
         network::make_tun(interface, net)?;
     }
     println!(
-        "Over a TUN in a namespace, MTU 1500; tunstack without offload; client: the kernel's TCP, \
+        "Over a TUN in a namespace, MTU 1500; tunstack with --offload {}; client: the kernel's TCP, \
          {CONGESTION}. {} interleaved pairs of {} s; medians, ratios of the pairs with quartiles. \
          \"Itself\" is a side against itself: how far rates go apart by themselves. CPU is that of the \
          server's process; \"both\" is with the client's. \"Waited\" is the share of the time for \
@@ -210,7 +211,9 @@ fn compare(words: &[&str]) -> Result<(), String> {
          virtio-net header (vnet: frames of up to 64 KiB), with an ACK for every 2 or 32 segments, \
          sending without a copy (bare) or through a ring of the send buffer's size (copy). The \
          kernel's own TCP ({CONGESTION}) is over a veth pair with GSO, and over loopback.\n",
-        plan.pairs, plan.seconds
+        side::offload(),
+        plan.pairs,
+        plan.seconds
     );
     println!(
         "| | beside | tunstack | other | ratio of rates | other / itself | tunstack / itself | \

@@ -15,8 +15,10 @@ pub(crate) const SERVE_FLOOR: &str = "--serve-floor";
 pub(crate) const SERVE_KERNEL: &str = "--serve-kernel";
 pub(crate) const CLIENT: &str = "--client";
 
-/// Further arguments of `tunstack serve`: here goes the one that turns its offload on.
-const TUNSTACK_ARGUMENTS: [&str; 0] = [];
+/// Whether tunstack leaves segmentation and checksums to the kernel: what `--offload` is given.
+pub(crate) fn offload() -> String {
+    env::var("TUNSTACK_BENCH_OFFLOAD").unwrap_or_else(|_| "off".to_owned())
+}
 
 /// Bytes of smoltcp's buffers for bulk data, and of ours where they are the same for both.
 const BULK_BUFFER: usize = 1 << 20;
@@ -122,12 +124,12 @@ impl Side {
         match self {
             Self::Tunstack if work == Work::Receive => {
                 command.args([SERVE_TUNSTACK, self.interface(), &address]);
-                command.arg(BULK_BUFFER.to_string());
+                command.args([BULK_BUFFER.to_string(), offload()]);
             }
             Self::Tunstack => {
                 command = Command::new(program());
                 command.args(["serve", "--tun", self.interface(), "--address", &address]);
-                command.args(TUNSTACK_ARGUMENTS);
+                command.args(["--offload", &offload()]);
             }
             Self::Smoltcp => {
                 // Those that are closing are not free yet, hence twice as many as are in use.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use tunstack::apps::Chargen;
-use tunstack::device::{Device, Interface, Tun};
+use tunstack::device::{Device, Interface, OffloadTun, Tun};
 use tunstack::runtime::Runtime;
 use tunstack::{Config, Stack};
 
@@ -13,9 +13,13 @@ use tunstack::{Config, Stack};
 ///
 /// # Errors
 /// When the interface cannot be opened.
-pub(crate) fn serve(tun: &str, address: Ipv4Addr, buffer: u32) -> io::Result<()> {
-    let tun = Tun::open(&Interface::look_up(tun).map_err(io::Error::other)?, None)
-        .map_err(io::Error::other)?;
+pub(crate) fn serve(tun: &str, address: Ipv4Addr, buffer: u32, offload: bool) -> io::Result<()> {
+    let interface = Interface::look_up(tun).map_err(io::Error::other)?;
+    let tun: Box<dyn Device> = if offload {
+        Box::new(OffloadTun::open(&interface, None).map_err(io::Error::other)?)
+    } else {
+        Box::new(Tun::open(&interface, None).map_err(io::Error::other)?)
+    };
     let mut config = Config::with_addresses([address.into()]);
     config.mtu = tun.mtu();
     config.tcp.max_send_buffer = buffer;
