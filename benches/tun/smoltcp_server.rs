@@ -146,6 +146,8 @@ pub(crate) fn serve(
     for _ in 0..sockets {
         server.add(buffer);
     }
+    // They listen before anybody is told, or the first client would be refused.
+    server.serve_all();
     println!("ready");
     io::stdout().flush()?;
     server.run()
