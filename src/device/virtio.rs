@@ -11,7 +11,8 @@
 
 use core::num::NonZeroU16;
 
-use crate::wire::{Checksum, Frame, Transmit};
+use crate::wire::codec::SuperHeaders;
+use crate::wire::{Checksum, Flags, Frame, Transmit};
 
 /// Bytes of the header.
 pub(super) const HEADER_LEN: usize = 10;
@@ -29,12 +30,6 @@ const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
 /// Beside either: the segment says CWR, which only the first of the cut ones may say.
 const GSO_ECN: u8 = 0x80;
-
-/// Where the flags stand in a TCP header, and which is CWR (RFC 9293 section 3.1).
-const TCP_FLAGS_AT: usize = 13;
-const TCP_CWR: u8 = 0x80;
-/// Where the length of a TCP header stands, in the high half of the byte, in words.
-const TCP_DATA_OFFSET_AT: usize = 12;
 
 /// Reads a header and the packet behind it. `None` when the header is cut off, contradicts itself or
 /// the packet, or speaks of what was never agreed to, such as cutting a datagram.
@@ -93,22 +88,15 @@ impl Cut {
     /// makes no difference. `None` for a packet of one segment.
     fn of(packet: &Transmit<'_>) -> Option<Self> {
         let segment_size = packet.segment_size?.get();
-        let first = *packet.header.first()?;
-        // RFC 791 section 3.1: the header's length in words. We send no extension headers.
-        let (mut gso_type, ip_len) = match first >> 4 {
-            4 => (GSO_TCPV4, usize::from(first & 0xf) * 4),
-            _ => (GSO_TCPV6, 40),
-        };
-        let tcp = packet.header.get(ip_len..)?;
-        let tcp_len = usize::from(*tcp.get(TCP_DATA_OFFSET_AT)? >> 4) * 4;
-        if tcp.get(TCP_FLAGS_AT)? & TCP_CWR != 0 {
+        let (headers, _) = SuperHeaders::read(packet.header)?;
+        let mut gso_type = if headers.is_ipv6() { GSO_TCPV6 } else { GSO_TCPV4 };
+        if headers.flags().contains(Flags::CWR) {
             gso_type |= GSO_ECN;
         }
-        let header_len = ip_len + tcp_len;
-        let text = packet.len().checked_sub(header_len)?;
+        let text = packet.len().checked_sub(headers.header_len())?;
         (text > usize::from(segment_size)).then_some(Self {
             gso_type,
-            header_len: header_len as u16, // at most 120
+            header_len: headers.header_len() as u16, // at most 100
             segment_size,
         })
     }
@@ -120,6 +108,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Where the flags and the length stand in a TCP header (RFC 9293 section 3.1).
+    const TCP_FLAGS_AT: usize = 13;
+    const TCP_DATA_OFFSET_AT: usize = 12;
 
     /// A header with these fields in front of a packet of `len` bytes that begins as `version` does.
     fn frame(fields: (u8, u8), numbers: [u16; 4], version: u8, len: usize) -> Vec<u8> {

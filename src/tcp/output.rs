@@ -85,7 +85,8 @@ pub(super) enum Probe {
 #[derive(Clone, Copy, Debug)]
 struct Fresh {
     range: SeqRange,
-    /// It is as long as a segment can be, and its PSH, if it has one, ends no burst.
+    /// Another may go out behind it in one super-segment: it is as long as a segment can be, has no
+    /// FIN, and ends no burst.
     may_be_followed: bool,
     /// A burst of several ends with it.
     pushes: bool,

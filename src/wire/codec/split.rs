@@ -46,6 +46,21 @@ impl<'a> SuperHeaders<'a> {
         Some((Self { bytes, ip_len, seq, flags, pseudo }, rest))
     }
 
+    /// Bytes of all headers together.
+    pub fn header_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it is IPv6.
+    pub fn is_ipv6(&self) -> bool {
+        self.ip_len == IPV6_LEN
+    }
+
+    /// The control bits.
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+
     /// Puts the segment together that carries `payload`, which starts at `offset` of all that the
     /// super-segment carries, and is the last of it or not.
     pub fn emit(&self, into: &mut Vec<u8>, offset: usize, payload: [&[u8]; 2], is_last: bool) {
