@@ -48,9 +48,10 @@ const RECEIVE_PACKETS: usize = 64;
 /// Bytes read in one turn, at most, plus one packet.
 const RECEIVE_BYTES: usize = 256 << 10;
 
-/// Segments sent in one turn, at most, and what is left of a super-segment: no more than are read, since each may be acknowledged, and
-/// acknowledgments that come faster than they are read overflow the interface's queue.
-const SEND_PACKETS: usize = RECEIVE_PACKETS;
+/// Segments sent in one turn, at most, but for the rest of a super-segment: no more than packets are
+/// read, since each may be acknowledged, and acknowledgments that come faster than they are read
+/// overflow the interface's queue.
+const SEND_SEGMENTS: usize = RECEIVE_PACKETS;
 
 /// Events handed to programs in one go, at most.
 const EVENTS: usize = 1_024;
@@ -104,7 +105,7 @@ impl<D: Device> Runtime<D> {
             outlet: Outlet::new(),
             is_readable: true,
             due: None,
-            allowance: SEND_PACKETS,
+            allowance: SEND_SEGMENTS,
             ending: None,
         })
     }
@@ -194,7 +195,7 @@ impl<D: Device> Runtime<D> {
 
     /// One turn of the loop. True when there is more to do at once.
     fn turn(&mut self) -> io::Result<bool> {
-        self.allowance = SEND_PACKETS;
+        self.allowance = SEND_SEGMENTS;
         if self.waker.take_woken() {
             self.wake_apps();
         }

@@ -389,5 +389,5 @@ fn resets_to_strangers_go_first_and_others_have_their_share() {
     let ports = lines.iter().filter_map(|line| line.strip_prefix("out to ")?.parse().ok());
     let ports: Vec<u16> = ports.collect();
     assert_eq!(ports.iter().filter(|&&port| port > 1_000).count(), RECEIVE_PACKETS);
-    assert!(ports.len() <= SEND_PACKETS + RECEIVE_PACKETS, "{}", ports.len());
+    assert!(ports.len() <= SEND_SEGMENTS + RECEIVE_PACKETS, "{}", ports.len());
 }
