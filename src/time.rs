@@ -18,6 +18,9 @@ impl Instant {
     /// The epoch itself.
     pub const ZERO: Self = Self(0);
 
+    /// Later than any clock reads: the deadline of what is not to happen.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The point `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -47,6 +50,25 @@ impl Instant {
     #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A point in time, aligned to half of its size: for records of which there may be many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
+pub(crate) struct PackedInstant(u64);
+
+impl PackedInstant {
+    #[inline]
+    pub(crate) const fn get(self) -> Instant {
+        Instant(self.0)
+    }
+}
+
+impl From<Instant> for PackedInstant {
+    #[inline]
+    fn from(at: Instant) -> Self {
+        Self(at.0)
     }
 }
 

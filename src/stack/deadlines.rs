@@ -4,6 +4,17 @@ use std::collections::BTreeSet;
 
 use crate::time::Instant;
 
+/// What a holder of timers is armed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Armed(Instant);
+
+impl Default for Armed {
+    /// For nothing.
+    fn default() -> Self {
+        Self(Instant::NEVER)
+    }
+}
+
 /// The deadlines of many holders of timers, in order.
 ///
 /// A holder keeps the time it is armed for beside itself and moves it lazily: a deadline that has
@@ -19,20 +30,19 @@ impl<K: Ord + Copy> Default for Deadlines<K> {
 
 impl<K: Ord + Copy> Deadlines<K> {
     /// Sees to it that `holder`, armed for `armed`, comes up by `at`.
-    pub(super) fn arm(&mut self, holder: K, armed: &mut Option<Instant>, at: Instant) {
-        if let Some(before) = *armed {
-            if before <= at {
-                return;
-            }
-            self.0.remove(&(before, holder));
+    #[inline]
+    pub(super) fn arm(&mut self, holder: K, armed: &mut Armed, at: Instant) {
+        if armed.0 > at {
+            self.disarm(holder, armed);
+            self.0.insert((at, holder));
+            armed.0 = at;
         }
-        self.0.insert((at, holder));
-        *armed = Some(at);
     }
 
     /// Forgets `holder`.
-    pub(super) fn disarm(&mut self, holder: K, armed: &mut Option<Instant>) {
-        if let Some(before) = armed.take() {
+    pub(super) fn disarm(&mut self, holder: K, armed: &mut Armed) {
+        let Armed(before) = core::mem::take(armed);
+        if before != Instant::NEVER {
             self.0.remove(&(before, holder));
         }
     }
@@ -42,7 +52,7 @@ impl<K: Ord + Copy> Deadlines<K> {
         self.0.first().map(|&(at, _)| at)
     }
 
-    /// Takes out one holder that has come up. It is armed no longer, and has to say so.
+    /// Takes out one holder that has come up. It is armed for nothing then, and has to note it.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<K> {
         let &(at, _) = self.0.first()?;
         if at > now {
@@ -65,7 +75,7 @@ mod tests {
     fn one_entry_each_moved_earlier_at_once_and_later_lazily() {
         let at = Instant::from_millis;
         let mut deadlines = Deadlines::default();
-        let mut armed = None;
+        let mut armed = Armed::default();
         deadlines.arm(1, &mut armed, at(50));
         deadlines.arm(1, &mut armed, at(80));
         assert_eq!(deadlines.earliest(), Some(at(50)), "later: looked at again when it comes up");
@@ -73,9 +83,9 @@ mod tests {
         assert_eq!((deadlines.earliest(), deadlines.len()), (Some(at(20)), 1));
         assert_eq!(deadlines.pop_due(at(19)), None);
         assert_eq!(deadlines.pop_due(at(20)), Some(1));
-        armed = None;
+        armed = Armed::default();
         deadlines.arm(1, &mut armed, at(30));
         deadlines.disarm(1, &mut armed);
-        assert_eq!((deadlines.len(), armed), (0, None));
+        assert_eq!((deadlines.len(), armed), (0, Armed::default()));
     }
 }

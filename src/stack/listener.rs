@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::deadlines::Armed;
 use super::{ConnId, HalfOpenId, ListenerId};
 use crate::tcp::{HalfOpen, Settings};
-use crate::time::Instant;
 
 /// A half-open entry and its place in the stack.
 pub(super) struct HalfOpenSlot {
     pub(super) half_open: HalfOpen,
     pub(super) listener: ListenerId,
     /// What the entry is armed for.
-    pub(super) armed: Option<Instant>,
+    pub(super) armed: Armed,
 }
 
 /// A port that is listened on.
@@ -92,7 +92,7 @@ mod tests {
         let slab = size_of::<HalfOpenSlot>() + 4;
         let queue = size_of::<HalfOpenId>();
         let table = 2 * (size_of::<super::super::table::Entry>() + 1);
-        let deadline = 2 * size_of::<(Instant, super::super::Waiter)>();
+        let deadline = 2 * size_of::<(crate::time::Instant, super::super::Waiter)>();
         assert!(slab + queue + table + deadline <= 256, "{slab} + {queue} + {table} + {deadline}");
     }
 

@@ -18,6 +18,7 @@
 //! [`poll_timeout`](Stack::poll_timeout) has passed. When
 //! [`Received::owed_now`] is set, packets are polled before the next one is brought in.
 
+mod age;
 mod config;
 mod control;
 mod counters;
@@ -30,6 +31,7 @@ mod replies;
 mod segments;
 mod sockets;
 mod table;
+mod templates;
 mod time_wait;
 mod transmit;
 
@@ -48,14 +50,16 @@ use crate::ip::path_mtu::PathMtus;
 use crate::tcp::{CloseReason, Connection, Events, Link, Settings, SoftError, State};
 pub use crate::tcp::{Info, Readiness};
 use crate::time::Instant;
-use crate::wire::codec::{HeaderBuffer, Template};
+use crate::wire::codec::HeaderBuffer;
 use crate::wire::{Flow, Frame, Offload};
-use deadlines::Deadlines;
+use age::{Ages, Neighbours};
+use deadlines::{Armed, Deadlines};
 use keys::Keys;
 use listener::{HalfOpenSlot, Listener};
 use ports::Ports;
 use replies::{RateLimit, Replies};
 use table::{Entry, Slabs, Table};
+use templates::Templates;
 use time_wait::{ExpiryQueue, TimeWaitRecord};
 
 slotmap::new_key_type! {
@@ -79,9 +83,9 @@ struct Slot {
     /// The listener that it came from.
     listener: Option<ListenerId>,
     /// What the connection is armed for.
-    armed: Option<Instant>,
+    armed: Armed,
     /// Its place in the order of age.
-    serial: u64,
+    age: Neighbours,
     /// Segments it may still send in this turn.
     quantum: u8,
     /// It waits in the queue of those that may have something to send.
@@ -90,8 +94,6 @@ struct Slot {
     attached: bool,
     /// The application has it. Until then it is told nothing.
     accepted: bool,
-    /// The headers of its ordinary segments, once it has sent one.
-    template: Option<Template>,
     /// Events that wait to be polled, or (not yet accepted) to be announced.
     events: Events,
 }
@@ -111,8 +113,8 @@ pub struct Stack {
     expiry: ExpiryQueue,
     paths: PathMtus,
     ports: Ports,
-    by_age: BTreeMap<u64, ConnId>,
-    next_serial: u64,
+    ages: Ages,
+    templates: Templates,
 
     ready: VecDeque<ConnId>,
     events: VecDeque<Event>,
@@ -158,8 +160,8 @@ impl Stack {
             expiry: ExpiryQueue::default(),
             paths: PathMtus::default(),
             ports: Ports::default(),
-            by_age: BTreeMap::new(),
-            next_serial: 0,
+            ages: Ages::default(),
+            templates: Templates::default(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
             replies: Replies::default(),
@@ -194,7 +196,7 @@ impl Stack {
             match waiter {
                 Waiter::Connection(id) => {
                     if let Some(slot) = self.slabs.connections.get_mut(id) {
-                        slot.armed = None;
+                        slot.armed = Armed::default();
                         slot.connection.on_timeout(self.now);
                         self.settle(id);
                     }
@@ -278,7 +280,7 @@ impl Stack {
     /// What there is at the moment.
     pub fn totals(&self) -> Totals {
         Totals {
-            connections: self.by_age.len(),
+            connections: self.ages.len(),
             half_open: self.slabs.half_open.len(),
             time_wait: self.slabs.time_wait.len(),
             listeners: self.listeners.len(),
@@ -318,7 +320,8 @@ impl Stack {
 
     /// The connections that are not over, newest first.
     pub fn connections(&self) -> impl Iterator<Item = Info> + '_ {
-        let slots = self.by_age.values().rev().filter_map(|&id| self.slabs.connections.get(id));
+        let connections = &self.slabs.connections;
+        let slots = self.ages.newest_first(connections).filter_map(|id| connections.get(id));
         slots.map(|slot| slot.connection.info())
     }
 
@@ -337,7 +340,7 @@ impl Stack {
             + self.slabs.time_wait.capacity() * (size_of::<TimeWaitRecord>() + 4)
             + self.table.memory()
             + self.expiry.memory()
-            + self.by_age.len() * 2 * size_of::<(u64, ConnId)>()
+            + self.templates.memory()
             + self.deadlines.len() * 2 * size_of::<(Instant, Waiter)>()
     }
 
@@ -362,7 +365,7 @@ impl Stack {
     fn link(&self, flow: &Flow) -> Link {
         let mtu = self.config.mtu;
         let path_mtu = self.paths.get(flow.remote(), self.now).unwrap_or(mtu).min(mtu);
-        Link { mtu, path_mtu }
+        Link::new(mtu, path_mtu)
     }
 
     /// The initial sequence number of a connection that starts now.
@@ -376,21 +379,18 @@ impl Stack {
     /// Takes a new connection into the table.
     fn insert(&mut self, connection: Connection, listener: Option<ListenerId>) -> ConnId {
         let flow = *connection.flow();
-        let serial = self.next_serial;
-        self.next_serial += 1;
         let id = self.slabs.connections.insert(Box::new(Slot {
             connection,
             listener,
-            armed: None,
-            serial,
+            armed: Armed::default(),
+            age: Neighbours::default(),
             quantum: QUANTUM,
             ready: false,
             attached: true,
             accepted: listener.is_none(),
-            template: None,
             events: Events::empty(),
         }));
-        self.by_age.insert(serial, id);
+        self.ages.push(id, &mut self.slabs.connections);
         self.table.insert(&self.keys, &self.slabs, &flow, Entry::Connection(id));
         id
     }
@@ -477,8 +477,8 @@ impl Stack {
             return;
         };
         slot.attached = false;
-        self.by_age.remove(&slot.serial);
         self.deadlines.disarm(Waiter::Connection(id), &mut slot.armed);
+        self.ages.remove(id, &mut self.slabs.connections);
         self.count_end(id);
         let Some(slot) = self.slabs.connections.get(id) else {
             return;

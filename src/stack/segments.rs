@@ -1,6 +1,7 @@
 //! TCP segments on their way in: to the connection, the half-open entry, the TIME-WAIT record or
 //! the listener that they are for (RFC 9293 section 3.10.7).
 
+use super::deadlines::Armed;
 use super::time_wait::{TimeWaitId, TimeWaitRecord, TimeWaitVerdict};
 use super::{ConnId, Entry, Event, HalfOpenId, HalfOpenSlot, ListenerId, Received, Stack, Waiter};
 use crate::tcp::{Connection, HalfOpen, HalfOpenVerdict, Outgoing, Remains, timestamps};
@@ -199,7 +200,7 @@ impl Stack {
         let iss = least.unwrap_or_else(|| self.initial_sequence_number(flow));
         let offset = self.keys.timestamp_offset(flow);
         let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, settings);
-        let slot = HalfOpenSlot { half_open, listener: id, armed: None };
+        let slot = HalfOpenSlot { half_open, listener: id, armed: Armed::default() };
         let half_open = self.slabs.half_open.insert(slot);
         self.table.insert(&self.keys, &self.slabs, flow, Entry::HalfOpen(half_open));
         if let Some(listener) = self.listeners.get_mut(id) {
@@ -233,7 +234,7 @@ impl Stack {
         let Some(slot) = self.slabs.half_open.get_mut(id) else {
             return;
         };
-        slot.armed = None;
+        slot.armed = Armed::default();
         if self.now < slot.half_open.due() {
             // The SYN has come again since, and the SYN-ACK has gone out again with it.
             self.arm_half_open(id);

@@ -406,7 +406,7 @@ impl Stack {
         validate(&settings)?;
         slot.connection.set_settings(now, settings);
         // What it says of the IP header may have changed.
-        slot.template = None;
+        self.templates.forget(id);
         self.settle(id);
         Ok(())
     }

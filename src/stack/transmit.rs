@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+use super::templates::Templates;
 use super::{ConnId, Counters, QUANTUM, Slot, Stack, Waiter};
 use crate::tcp::{MOST_TEXT, Outgoing};
 use crate::time::Instant;
-use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Template, Variable};
+use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Variable};
 use crate::wire::{Checksum, Flags, Flow, Offload, Transmit};
 
 impl Stack {
@@ -34,7 +35,8 @@ impl Stack {
             Offload::Segmentation => segment_size.is_some(),
             Offload::SegmentationAndChecksums => true,
         };
-        let (payload, checksum) = slot.emit(outgoing, &mut self.header, partial);
+        let (payload, checksum) =
+            slot.emit(id, outgoing, &mut self.templates, &mut self.header, partial);
         let header = self.header.as_slice();
         Some(Transmit { header, payload, segment_size, checksum })
     }
@@ -110,8 +112,10 @@ impl Slot {
     /// `partial`; answers its text.
     #[inline]
     fn emit(
-        &mut self,
+        &self,
+        id: ConnId,
         outgoing: &Outgoing,
+        templates: &mut Templates,
         header: &mut HeaderBuffer,
         partial: bool,
     ) -> ([&[u8]; 2], Checksum) {
@@ -125,13 +129,7 @@ impl Slot {
         }
         let Outgoing { seq, ack, flags, window, ref options, ecn, .. } = *outgoing;
         let timestamps = options.timestamps;
-        let template = match &mut self.template {
-            Some(template) if template.has_timestamps() == timestamps.is_some() => template,
-            stale => stale.insert({
-                let (class, ttl) = (settings.diffserv(), settings.ttl);
-                Template::new(*flow, class, ttl, timestamps.is_some())
-            }),
-        };
+        let template = templates.get(id, flow, settings, timestamps.is_some());
         let variable = Variable { seq, ack, flags, window, timestamps, ecn };
         let checksum = template.emit(header, &variable, payload, partial);
         (payload, checksum)

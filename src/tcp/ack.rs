@@ -28,7 +28,7 @@ pub(super) struct AckDebt {
     /// Bytes of text received since the last ACK went out.
     unacked: u32,
     /// The largest segment seen: what counts as full-sized (RFC 9293 section 3.8.6.3, SHLD-19).
-    full_size: u32,
+    full_size: u16,
     /// For challenges, and for ACKs of old segments without text.
     limit: ChallengeLimit,
 }
@@ -44,10 +44,11 @@ impl AckDebt {
     /// RCV.NXT has moved by `advanced`; what arrived was `len` bytes of text in `segments`
     /// segments. Answers whether the delayed-ACK timer should run.
     pub(super) fn on_text(&mut self, advanced: u32, len: u32, segments: u32) -> bool {
-        self.full_size = self.full_size.max(len.div_ceil(segments.max(1)));
+        let size = u16::try_from(len.div_ceil(segments.max(1))).unwrap_or(u16::MAX);
+        self.full_size = self.full_size.max(size);
         self.unacked = self.unacked.saturating_add(advanced);
         // RFC 9293 section 3.8.6.3 (SHLD-19): at least every second full-sized segment.
-        if self.unacked > self.full_size || segments > 1 || self.quick > 0 {
+        if self.unacked > self.full_size.into() || segments > 1 || self.quick > 0 {
             self.quick = self.quick.saturating_sub(1);
             self.raise(Owed::Batch);
             return false;
@@ -89,7 +90,7 @@ impl AckDebt {
 
     /// Bytes of text in the largest segment seen.
     pub(super) fn full_size(&self) -> u32 {
-        self.full_size
+        self.full_size.into()
     }
 
     /// Whether a bare ACK should go out if nothing else does.

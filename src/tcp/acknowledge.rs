@@ -4,7 +4,7 @@
 
 use super::congestion::{AckSample, Loss};
 use super::recovery::Verdict;
-use super::{Connection, Timer};
+use super::{Connection, Link, Timer, timestamps};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum};
 
@@ -148,8 +148,8 @@ impl Connection {
         // nanosecond. If one of them was sent twice, those behind it have waited for it at the
         // peer; the echoed timestamp then tells, in milliseconds, which transmission has arrived.
         let rtt = if acked.retransmitted {
-            let echo = self.timestamps.as_ref().zip(segment.options.timestamps);
-            echo.and_then(|(state, ts)| state.rtt(ts, now))
+            let echo = segment.options.timestamps.filter(|_| self.timestamps.is_some());
+            echo.and_then(|ts| timestamps::rtt(ts, self.ts_clock(now)))
         } else {
             acked.sent_at.map(|at| now.since(at))
         };
@@ -259,7 +259,7 @@ impl Connection {
     /// a timeout: slow start takes the place of the ACK clock, which has stopped.
     pub(crate) fn on_packet_too_big(&mut self, mtu: usize) {
         let before = self.mss;
-        self.link.path_mtu = mtu;
+        self.link = Link::new(self.link.mtu.into(), mtu);
         self.update_mss();
         if self.mss < before && self.flight.has_larger(self.effective_mss()) {
             self.recovery.on_shrunk_path(self.snd.nxt);

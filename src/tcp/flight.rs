@@ -39,7 +39,7 @@ pub(super) struct Flight {
     /// Sequence numbers in records marked lost.
     lost: u32,
     /// No record before this index is marked lost.
-    first_lost: usize,
+    first_lost: u32,
 }
 
 impl Flight {
@@ -178,7 +178,7 @@ impl Flight {
         if self.lost == 0 {
             return None;
         }
-        while let Some(record) = self.records.get(self.first_lost) {
+        while let Some(record) = self.records.get(self.first_lost as usize) {
             if record.lost {
                 let len = record.range.len().min(most);
                 return Some(SeqRange::new(record.range.start, len));
@@ -190,7 +190,7 @@ impl Flight {
 
     /// `range`, which [`next_lost`](Self::next_lost) gave, has been sent again.
     pub(super) fn on_retransmitted(&mut self, range: SeqRange, now: Instant) {
-        let Some(record) = self.records.get_mut(self.first_lost) else {
+        let Some(record) = self.records.get_mut(self.first_lost as usize) else {
             return;
         };
         debug_assert!(record.lost && record.range.start == range.start);
@@ -201,7 +201,7 @@ impl Flight {
         self.first_lost += 1;
         if !rest.is_empty() {
             // The path's MTU has shrunk since: what is left stays lost, and is next.
-            self.records.insert(self.first_lost, Sent { range: rest, ..whole });
+            self.records.insert(self.first_lost as usize, Sent { range: rest, ..whole });
         }
     }
 
@@ -216,7 +216,7 @@ impl Flight {
             at = record.range.end;
             if record.lost {
                 lost += record.range.len();
-                assert!(n >= self.first_lost, "first_lost skips no lost record");
+                assert!(n >= self.first_lost as usize, "first_lost skips no lost record");
             }
         }
         assert_eq!(at, nxt, "records reach up to SND.NXT");

@@ -378,7 +378,7 @@ impl Connection {
         self.rcv.edge = self.rcv.nxt + offered;
         self.set_window(irs, self.snd.una, window);
         if self.negotiated.timestamps {
-            let state = TimestampState::new(self.ts_offset, ts_recent, self.rcv.nxt, now);
+            let state = TimestampState::new(ts_recent, self.rcv.nxt, now);
             self.timestamps = Some(state);
         }
     }
@@ -390,7 +390,7 @@ impl Connection {
 
     /// The options of our SYN or SYN-ACK.
     pub(super) fn syn_options(&self, now: Instant) -> Options {
-        let value = clock(now, self.ts_offset);
+        let value = self.ts_clock(now);
         let echo = self.timestamps.map_or(0, |state| state.recent());
         self.negotiated.syn_options(self.announced_mss(), Timestamps { value, echo })
     }

@@ -128,7 +128,7 @@ impl Connection {
             mss: self.effective_mss(),
             recv_mss: self.ack.full_size(),
             announced_mss: u32::from(self.announced_mss()),
-            path_mtu: self.link.path_mtu,
+            path_mtu: self.path_mtu(),
             timestamps: agreed && negotiated.timestamps,
             sack: agreed && negotiated.sack,
             scales: (agreed && negotiated.scaling)
@@ -142,7 +142,7 @@ impl Connection {
             unsent: self.unsent(),
             bytes_received: self.bytes_received,
             bytes_acked: self.bytes_acked,
-            retransmissions: self.retransmissions,
+            retransmissions: self.retransmissions.into(),
             opened_at: self.opened_at,
             last_sent: self.last_sent,
             last_text: self.last_text,
@@ -187,7 +187,7 @@ impl Connection {
 
     /// Bytes written and not yet sent for the first time.
     pub(crate) fn unsent(&self) -> u32 {
-        if self.snd.fin.is_some() {
+        if self.snd.fin_sent {
             return 0;
         }
         // The SYN, while it is not out, is no byte.

@@ -266,7 +266,7 @@ impl Connection {
         // RFC 5961 section 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; anything else is
         // discarded and challenged, and so is an ACK of what lies before our first byte: no peer
         // has ever been able to send that once it was connected.
-        let fin = self.snd.fin.is_some_and(|fin| self.snd.una.is_after(fin));
+        let fin = self.snd.fin().is_some_and(|fin| self.snd.una.is_after(fin));
         let acked = u32::try_from(self.bytes_acked + u64::from(fin)).unwrap_or(u32::MAX);
         let oldest = self.snd.una - self.snd.max_wnd.min(acked);
         if segment.ack.is_after(self.snd.nxt) || segment.ack.is_before(oldest) {
@@ -274,7 +274,7 @@ impl Connection {
             return Break(Arrival::NOTHING);
         }
         self.acknowledge(now, segment);
-        if self.snd.fin.is_some_and(|fin| self.snd.una.is_after(fin)) {
+        if self.snd.fin().is_some_and(|fin| self.snd.una.is_after(fin)) {
             self.on_fin_acknowledged(now);
         }
         if self.state == State::Closed {

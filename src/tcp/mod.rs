@@ -90,12 +90,18 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     /// What our own interface carries.
-    pub(crate) mtu: usize,
+    mtu: u16,
     /// What the path to the peer is known to carry; at most `mtu`.
-    pub(crate) path_mtu: usize,
+    path_mtu: u16,
 }
 
 impl Link {
+    /// Of these sizes, which no IP packet exceeds.
+    pub(crate) fn new(mtu: usize, path_mtu: usize) -> Self {
+        let size = |mtu| u16::try_from(mtu).unwrap_or(u16::MAX);
+        Self { mtu: size(mtu), path_mtu: size(path_mtu) }
+    }
+
     /// The MSS that we announce: what our interface can receive, TCP options included
     /// (RFC 9293 section 3.7.1, MUST-67).
     fn mss(&self, flow: &Flow) -> u16 {
@@ -104,8 +110,9 @@ impl Link {
 }
 
 /// What a path MTU leaves for a segment without options.
-fn mss_for(mtu: usize, flow: &Flow) -> u16 {
-    u16::try_from(mtu.saturating_sub(flow.ip_header_len() + 20)).unwrap_or(u16::MAX)
+fn mss_for(mtu: u16, flow: &Flow) -> u16 {
+    // 20 or 40 bytes, and 20.
+    mtu.saturating_sub(flow.ip_header_len() as u16 + 20)
 }
 
 /// The send sequence variables (RFC 9293 section 3.3.1, figure 3).
@@ -135,8 +142,15 @@ struct SendSequence {
     up: Option<SeqNum>,
     /// The end of the last segment that was sent though not full-sized (Minshall).
     small: SeqNum,
+    /// Our FIN has been sent: the last thing before SND.NXT.
+    fin_sent: bool,
+}
+
+impl SendSequence {
     /// The sequence number of our FIN, once sent.
-    fin: Option<SeqNum>,
+    fn fin(&self) -> Option<SeqNum> {
+        self.fin_sent.then(|| self.nxt - 1)
+    }
 }
 
 /// The receive sequence variables (RFC 9293 section 3.3.1, figure 4).
@@ -232,7 +246,7 @@ pub(crate) struct Connection {
     last_text: Instant,
     bytes_received: u64,
     bytes_acked: u64,
-    retransmissions: u64,
+    retransmissions: u32,
 }
 
 impl Connection {
@@ -262,7 +276,7 @@ impl Connection {
                 max_wnd: 0,
                 up: None,
                 small: iss,
-                fin: None,
+                fin_sent: false,
             },
             rcv: ReceiveSequence {
                 irs: zero,
@@ -338,11 +352,16 @@ impl Connection {
 
     /// What the path to the peer is held to carry.
     pub(crate) fn path_mtu(&self) -> usize {
-        self.link.path_mtu
+        self.link.path_mtu.into()
     }
 
     pub(crate) fn is_orphan(&self) -> bool {
         self.orphan
+    }
+
+    /// What our timestamps clock reads.
+    fn ts_clock(&self, now: Instant) -> u32 {
+        timestamps::clock(now, self.ts_offset)
     }
 
     /// Bytes of text in a full-sized segment: Eff.snd.MSS (RFC 9293 section 3.7.1).
@@ -368,6 +387,7 @@ impl Connection {
             + self.send_buffer.memory()
             + self.recv_buffer.memory()
             + self.flight.memory()
+            + self.timers.memory()
             + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
     }
 

@@ -106,13 +106,13 @@ impl Connection {
         if self.close_reason.is_some() {
             return self.reset_owed;
         }
-        let unsent = self.snd.nxt != self.text_end() && self.snd.fin.is_none();
+        let unsent = self.snd.nxt != self.text_end() && !self.snd.fin_sent;
         unsent
             || self.ack.is_due()
             || self.syn_owed
             || self.flight.has_lost()
             || self.probe_owed.is_some()
-            || self.fin_is_due() && self.snd.fin.is_none()
+            || self.fin_is_due() && !self.snd.fin_sent
     }
 
     /// The next segment that is owed, or new segments that come one behind the other, as many as
@@ -160,7 +160,8 @@ impl Connection {
     fn reset(&mut self, now: Instant) -> Outgoing {
         let (seq, ack) = (self.acceptable_seq(), self.rcv.nxt);
         // RFC 7323 section 3.2: the option should be in a reset as well.
-        let timestamps = self.timestamps.as_mut().map(|state| state.stamp(now, ack));
+        let clock = self.ts_clock(now);
+        let timestamps = self.timestamps.as_mut().map(|state| state.stamp(clock, ack));
         let options = Options { timestamps, ..Options::default() };
         Outgoing { seq, ack, flags: Flags::RST | Flags::ACK, options, ..Outgoing::default() }
     }
@@ -174,7 +175,7 @@ impl Connection {
         let crossed = again && self.state == State::SynReceived && self.retries == 0;
         let retransmission = again && !crossed;
         if retransmission {
-            self.retransmissions += 1;
+            self.retransmissions = self.retransmissions.saturating_add(1);
             self.flight.on_first_sent_again(now);
         } else if !again {
             self.on_sent_syn(now);
@@ -205,7 +206,7 @@ impl Connection {
         let mss = self.effective_mss();
         let mut range = self.flight.next_lost(mss + 1)?;
         // The FIN takes a sequence number, but no room.
-        if range.len() > mss && self.snd.fin != Some(range.end - 1) {
+        if range.len() > mss && self.snd.fin() != Some(range.end - 1) {
             range.end = range.start + mss;
         }
         let in_network = self.flight.in_network();
@@ -229,7 +230,7 @@ impl Connection {
 
     fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
         self.flight.on_retransmitted(range, now);
-        self.retransmissions += 1;
+        self.retransmissions = self.retransmissions.saturating_add(1);
         self.timers.start(Timer::Retransmit, now + self.rto.current());
         let outgoing = self.send_range(now, range, Flags::empty(), None);
         Outgoing { retransmission: true, ..outgoing }
@@ -246,7 +247,7 @@ impl Connection {
         size: Option<u32>,
     ) -> Outgoing {
         let mut len = range.len();
-        if self.snd.fin.is_some_and(|fin| range.contains(fin)) {
+        if self.snd.fin().is_some_and(|fin| range.contains(fin)) {
             flags |= Flags::FIN;
             len -= 1;
         }
@@ -289,7 +290,7 @@ impl Connection {
             None if last.len() > self.effective_mss() + 1 => return None,
             None => {
                 self.flight.on_last_sent_again(now);
-                self.retransmissions += 1;
+                self.retransmissions = self.retransmissions.saturating_add(1);
                 let again = self.send_range(now, last, Flags::empty(), None);
                 Outgoing { retransmission: true, ..again }
             }
@@ -359,7 +360,7 @@ impl Connection {
     /// Takes the next segment of new text, with the FIN behind it or alone, into the flight, if it
     /// may go out; a probe waits neither for a full segment nor for the congestion window.
     fn take_new(&mut self, now: Instant, probing: bool) -> Option<Fresh> {
-        if self.snd.fin.is_some() {
+        if self.snd.fin_sent {
             return None;
         }
         let unsent = self.snd.nxt.len_to(self.text_end());
@@ -403,9 +404,7 @@ impl Connection {
         self.flushes &= !all;
         self.timers.stop(Timer::Persist);
         let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
-        if fin {
-            self.snd.fin = Some(self.snd.nxt + len);
-        }
+        self.snd.fin_sent = fin;
         if len > 0 && len < most {
             self.snd.small = self.snd.nxt + len;
         }
@@ -529,8 +528,9 @@ impl Connection {
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
         let mut options = Options::default();
+        let clock = self.ts_clock(now);
         if let Some(state) = &mut self.timestamps {
-            options.timestamps = Some(state.stamp(now, self.rcv.nxt));
+            options.timestamps = Some(state.stamp(clock, self.rcv.nxt));
         }
         if self.sends_sack() {
             options.sack = self.sack_blocks();

@@ -16,52 +16,71 @@ pub(super) const MOST: Duration = Duration::from_secs(120);
 /// What a connection falls back to if its SYN had to be sent again (RFC 6298 section 5.7).
 const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
 
-/// The estimator and the timeout that follows from it. Nanoseconds inside: it works on every ACK.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rto {
-    /// SRTT, once there was a sample.
-    srtt: Option<u64>,
-    /// RTTVAR.
-    rttvar: u64,
-    /// The timeout without back-off.
-    base: u64,
-    /// How often the timeout has been doubled since the last valid sample.
-    backoff: u8,
+/// Nanoseconds in the unit of the estimates: as fine as will have [`MOST`] fit into 32 bits.
+const UNIT: u64 = 32;
+
+/// What the estimator knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Knows {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That the SYN had to be sent again.
+    LostSyn,
+    /// Round-trip times.
+    Samples,
 }
 
-impl Default for Rto {
-    fn default() -> Self {
-        Self { srtt: None, rttvar: 0, base: nanos(INITIAL), backoff: 0 }
-    }
+/// The estimator and the timeout that follows from it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rto {
+    /// SRTT in [`UNIT`]s, once there was a sample.
+    srtt: u32,
+    /// RTTVAR in [`UNIT`]s.
+    rttvar: u32,
+    /// How often the timeout has been doubled since the last valid sample.
+    backoff: u8,
+    knows: Knows,
 }
 
 impl Rto {
     /// The timeout in force, back-off included.
     pub(super) fn current(&self) -> Duration {
         // 2^10 seconds are far beyond the maximum.
-        let doubled = self.base.saturating_mul(1 << self.backoff.min(10));
+        let doubled = self.base_nanos().saturating_mul(1 << self.backoff.min(10));
         Duration::from_nanos(doubled.min(nanos(MOST)))
     }
 
     /// The timeout as it would be without back-off.
     pub(super) fn base(&self) -> Duration {
-        Duration::from_nanos(self.base)
+        Duration::from_nanos(self.base_nanos())
+    }
+
+    fn base_nanos(&self) -> u64 {
+        match self.knows {
+            Knows::Nothing => nanos(INITIAL),
+            Knows::LostSyn => nanos(AFTER_LOST_SYN),
+            Knows::Samples => {
+                let (srtt, rttvar) = (UNIT * u64::from(self.srtt), UNIT * u64::from(self.rttvar));
+                (srtt + (rttvar * 4).max(nanos(LEAST_MARGIN))).min(nanos(MOST))
+            }
+        }
     }
 
     /// The smoothed round-trip time, once there was a sample.
     pub(super) fn srtt(&self) -> Option<Duration> {
-        self.srtt.map(Duration::from_nanos)
+        self.srtt_nanos().map(Duration::from_nanos)
     }
 
     /// The same in nanoseconds.
     #[inline]
     pub(super) fn srtt_nanos(&self) -> Option<u64> {
-        self.srtt
+        (self.knows == Knows::Samples).then_some(UNIT * u64::from(self.srtt))
     }
 
     /// RTTVAR.
     pub(super) fn rttvar(&self) -> Duration {
-        Duration::from_nanos(self.rttvar)
+        Duration::from_nanos(UNIT * u64::from(self.rttvar))
     }
 
     /// How often the timeout has been doubled.
@@ -71,21 +90,18 @@ impl Rto {
 
     /// A valid round-trip time: of a segment sent once, or told by timestamps.
     pub(super) fn on_sample(&mut self, rtt: Duration) {
-        let rtt = nanos(rtt).min(nanos(MOST));
-        let srtt = match self.srtt {
-            None => {
-                // RFC 6298 section 2.2
-                self.rttvar = rtt / 2;
-                rtt
-            }
-            Some(srtt) => {
-                // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
-                self.rttvar = self.rttvar * 3 / 4 + srtt.abs_diff(rtt) / 4;
-                srtt * 7 / 8 + rtt / 8
-            }
-        };
-        self.srtt = Some(srtt);
-        self.base = (srtt + (self.rttvar * 4).max(nanos(LEAST_MARGIN))).min(nanos(MOST));
+        // No more than MOST, which fits.
+        let rtt = (nanos(rtt).min(nanos(MOST)) / UNIT) as u32;
+        if self.knows == Knows::Samples {
+            // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
+            self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(rtt) / 4;
+            self.srtt = self.srtt - self.srtt / 8 + rtt / 8;
+        } else {
+            // RFC 6298 section 2.2
+            self.rttvar = rtt / 2;
+            self.srtt = rtt;
+        }
+        self.knows = Knows::Samples;
         // RFC 6298 section 5: a new sample collapses the back-off.
         self.backoff = 0;
     }
@@ -99,8 +115,8 @@ impl Rto {
     /// initial value supposed (RFC 6298 section 5.7). A sample taken meanwhile knows better.
     pub(super) fn after_lost_syn(&mut self) {
         self.backoff = 0;
-        if self.srtt.is_none() {
-            self.base = nanos(AFTER_LOST_SYN);
+        if self.knows == Knows::Nothing {
+            self.knows = Knows::LostSyn;
         }
     }
 }

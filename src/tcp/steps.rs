@@ -16,7 +16,7 @@ use crate::wire::{
 pub(super) const MSS: u32 = 1_448;
 /// The peer's initial sequence number: its text wraps.
 const IRS: SeqNum = SeqNum(u32::MAX - 5_000);
-const LINK: Link = Link { mtu: 1_500, path_mtu: 1_500 };
+const MTU: usize = 1_500;
 
 /// A connection of a passive open, just established.
 pub(super) fn established(timestamps: bool, ecn: bool) -> Connection {
@@ -40,7 +40,7 @@ pub(super) fn established(timestamps: bool, ecn: bool) -> Connection {
     let ack = Segment { seq, ack, flags: Flags::ACK, window: 500, options, ..EMPTY };
     let verdict = half_open.on_segment(Instant::ZERO, &ack);
     assert_eq!(verdict, HalfOpenVerdict::Establish);
-    let mut connection = Connection::accept(Instant::ZERO, &half_open, LINK);
+    let mut connection = Connection::accept(Instant::ZERO, &half_open, Link::new(MTU, MTU));
     connection.on_unpredicted(Instant::ZERO, &ack, false);
     assert_eq!(connection.state, State::Established);
     connection

@@ -12,6 +12,7 @@ pub(super) enum Timer {
     Retransmit,
     /// A delayed ACK must go out (RFC 9293 section 3.8.6.3).
     DelayedAck,
+    // The first of those that most connections never set.
     /// A closed window is probed, or a small one filled (RFC 9293 sections 3.8.6.1, 3.8.6.2.1).
     Persist,
     /// An idle peer is probed (RFC 9293 section 3.8.4).
@@ -34,28 +35,53 @@ impl Timer {
     ];
 }
 
-/// Never: later than any clock reads.
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
+/// How many timers any exchange of text sets; they come first.
+const USUAL: usize = Timer::Persist as usize;
+/// How many there are beside them.
+const UNUSUAL: usize = Timer::ALL.len() - USUAL;
+
+const NEVER: Instant = Instant::NEVER;
 
 /// One deadline for each [`Timer`]. All of them can run at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimerTable([Instant; Timer::ALL.len()]);
+#[derive(Clone, Debug)]
+pub(super) struct TimerTable {
+    usual: [Instant; USUAL],
+    /// There once one of them has been set: of many idle connections few need any.
+    unusual: Option<Box<[Instant; UNUSUAL]>>,
+}
 
 impl Default for TimerTable {
     fn default() -> Self {
-        Self([NEVER; Timer::ALL.len()])
+        Self { usual: [NEVER; USUAL], unusual: None }
     }
 }
 
 impl TimerTable {
+    /// When `timer` is due, or [`NEVER`].
+    #[inline]
+    fn get(&self, timer: Timer) -> Instant {
+        let n = timer as usize;
+        match &self.unusual {
+            _ if n < USUAL => self.usual[n],
+            Some(unusual) => unusual[n - USUAL],
+            None => NEVER,
+        }
+    }
+
     /// Sets `timer`, whether or not it runs.
+    #[inline]
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = at;
+        let n = timer as usize;
+        if n < USUAL {
+            self.usual[n] = at;
+        } else {
+            self.unusual.get_or_insert_with(|| Box::new([NEVER; UNUSUAL]))[n - USUAL] = at;
+        }
     }
 
     /// Sets `timer`, but no later than `other` if that runs.
     pub(super) fn set_before(&mut self, timer: Timer, at: Instant, other: Timer) {
-        self.set(timer, at.min(self.0[other as usize]));
+        self.set(timer, at.min(self.get(other)));
     }
 
     /// Sets `timer` unless it runs.
@@ -66,8 +92,11 @@ impl TimerTable {
     }
 
     /// Stops `timer`.
+    #[inline]
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.0[timer as usize] = NEVER;
+        if (timer as usize) < USUAL || self.unusual.is_some() {
+            self.set(timer, NEVER);
+        }
     }
 
     /// Stops them all.
@@ -77,18 +106,24 @@ impl TimerTable {
 
     /// Whether `timer` runs.
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != NEVER
+        self.get(timer) != NEVER
+    }
+
+    /// Bytes of memory taken beside the table itself.
+    pub(super) fn memory(&self) -> usize {
+        self.unusual.as_ref().map_or(0, |unusual| size_of_val(&**unusual))
     }
 
     /// The earliest deadline.
     pub(super) fn earliest(&self) -> Option<Instant> {
-        self.0.iter().copied().min().filter(|&at| at != NEVER)
+        let unusual = self.unusual.as_ref().and_then(|unusual| unusual.iter().copied().min());
+        let usual = self.usual.iter().copied().min();
+        usual.into_iter().chain(unusual).min().filter(|&at| at != NEVER)
     }
 
     /// Stops one timer that is due, the earliest in the order of [`Timer::ALL`], and names it.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let timer =
-            Timer::ALL.into_iter().find(|&t| self.is_set(t) && self.0[t as usize] <= now)?;
+        let timer = Timer::ALL.into_iter().find(|&t| self.is_set(t) && self.get(t) <= now)?;
         self.stop(timer);
         Some(timer)
     }

@@ -9,24 +9,22 @@ use crate::wire::{SeqNum, Timestamps};
 /// the sign of a TSval wraps after 24.8 days.
 const TICK: Duration = Duration::from_millis(1);
 
-/// A TS.Recent older than this is no longer comparable (RFC 7323 section 5.5).
-const OUTDATED: Duration = Duration::from_secs(24 * 24 * 3_600);
+/// Seconds after which TS.Recent is no longer comparable (RFC 7323 section 5.5).
+const OUTDATED: u32 = 24 * 24 * 3_600;
 
 /// The state of the option for a connection that has negotiated it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimestampState {
-    /// Added to the clock: hides its reading, and keeps it growing from one connection to the
-    /// next between the same hosts (RFC 7323 sections 5.4 and 7.1).
-    offset: u32,
     /// TS.Recent.
     recent: u32,
-    /// When TS.Recent was set.
-    recent_at: Instant,
+    /// When TS.Recent was set, in seconds.
+    recent_at: u32,
     /// Last.ACK.sent.
     last_ack_sent: SeqNum,
 }
 
-/// The TSval of `now` on a clock with this offset.
+/// The TSval of `now`. The offset hides what the clock reads, and keeps it growing from one
+/// connection to the next between the same hosts (RFC 7323 sections 5.4 and 7.1).
 pub(crate) fn clock(now: Instant, offset: u32) -> u32 {
     // The clock is meant to wrap.
     (now.as_millis() as u32).wrapping_add(offset)
@@ -39,19 +37,20 @@ pub(crate) fn is_before(a: u32, b: u32) -> bool {
 
 impl TimestampState {
     /// The peer's SYN carried `recent`; our next ACK will acknowledge up to `rcv_nxt`.
-    pub(super) fn new(offset: u32, recent: u32, rcv_nxt: SeqNum, now: Instant) -> Self {
-        Self { offset, recent, recent_at: now, last_ack_sent: rcv_nxt }
+    pub(super) fn new(recent: u32, rcv_nxt: SeqNum, now: Instant) -> Self {
+        Self { recent, recent_at: seconds(now), last_ack_sent: rcv_nxt }
     }
 
-    /// What a segment carries that goes out now and acknowledges up to `rcv_nxt`.
-    pub(super) fn stamp(&mut self, now: Instant, rcv_nxt: SeqNum) -> Timestamps {
+    /// What a segment carries that goes out when our clock reads `clock`, and acknowledges up to
+    /// `rcv_nxt`.
+    pub(super) fn stamp(&mut self, clock: u32, rcv_nxt: SeqNum) -> Timestamps {
         self.last_ack_sent = rcv_nxt;
-        Timestamps { value: clock(now, self.offset), echo: self.recent }
+        Timestamps { value: clock, echo: self.recent }
     }
 
     /// Whether a segment with this option is old (RFC 7323 section 5.3, R1).
     pub(super) fn is_old(&self, ts: Timestamps, now: Instant) -> bool {
-        is_before(ts.value, self.recent) && now.since(self.recent_at) < OUTDATED
+        is_before(ts.value, self.recent) && seconds(now).saturating_sub(self.recent_at) < OUTDATED
     }
 
     /// Takes in the option of an acceptable segment that starts at `seq` (RFC 7323 section 4.3,
@@ -59,22 +58,28 @@ impl TimestampState {
     pub(super) fn on_segment(&mut self, ts: Timestamps, seq: SeqNum, now: Instant) {
         if !self.is_old(ts, now) && seq.is_at_or_before(self.last_ack_sent) {
             self.recent = ts.value;
-            self.recent_at = now;
+            self.recent_at = seconds(now);
         }
-    }
-
-    /// The round-trip time that the echo of an acknowledgment tells: at least one tick, or
-    /// nothing if the echo cannot be ours.
-    pub(super) fn rtt(&self, ts: Timestamps, now: Instant) -> Option<Duration> {
-        let ticks = clock(now, self.offset).wrapping_sub(ts.echo);
-        // A peer that echoes nonsense must not make us wait for days.
-        (ts.echo != 0 && ticks < 600_000).then(|| TICK * ticks.max(1))
     }
 
     /// TS.Recent, for the TIME-WAIT record.
     pub(super) fn recent(&self) -> u32 {
         self.recent
     }
+}
+
+/// The round-trip time that the echo of an acknowledgment tells when our clock reads `clock`: at
+/// least one tick, or nothing if the echo cannot be ours.
+pub(super) fn rtt(ts: Timestamps, clock: u32) -> Option<Duration> {
+    let ticks = clock.wrapping_sub(ts.echo);
+    // A peer that echoes nonsense must not make us wait for days.
+    (ts.echo != 0 && ticks < 600_000).then(|| TICK * ticks.max(1))
+}
+
+/// A time that a few bytes hold, fine enough for days.
+fn seconds(at: Instant) -> u32 {
+    // They last for 136 years.
+    (at.as_millis() / 1_000) as u32
 }
 
 #[cfg(test)]
@@ -88,7 +93,7 @@ mod tests {
     #[test]
     fn an_older_value_is_old_also_across_the_wrap() {
         let now = Instant::from_millis(10);
-        let state = TimestampState::new(0, 3, SeqNum(1), now);
+        let state = TimestampState::new(3, SeqNum(1), now);
         assert!(state.is_old(ts(2), now));
         assert!(state.is_old(ts(u32::MAX - 5), now));
         assert!(!state.is_old(ts(3), now) && !state.is_old(ts(4), now));
@@ -97,15 +102,16 @@ mod tests {
     #[test]
     fn after_24_days_anything_goes() {
         let now = Instant::ZERO;
-        let state = TimestampState::new(0, 1_000, SeqNum(1), now);
-        assert!(state.is_old(ts(999), now + (OUTDATED - TICK)));
-        assert!(!state.is_old(ts(999), now + OUTDATED));
+        let state = TimestampState::new(1_000, SeqNum(1), now);
+        let outdated = Duration::from_secs(OUTDATED.into());
+        assert!(state.is_old(ts(999), now + (outdated - TICK)));
+        assert!(!state.is_old(ts(999), now + outdated));
     }
 
     #[test]
     fn only_segments_up_to_the_last_ack_move_the_recent_value() {
         let now = Instant::ZERO;
-        let mut state = TimestampState::new(0, 5, SeqNum(100), now);
+        let mut state = TimestampState::new(5, SeqNum(100), now);
         state.on_segment(ts(7), SeqNum(101), now);
         assert_eq!(state.recent(), 5);
         state.on_segment(ts(7), SeqNum(100), now);
@@ -114,12 +120,12 @@ mod tests {
 
     #[test]
     fn an_echo_that_cannot_be_ours_measures_nothing() {
-        let mut state = TimestampState::new(77, 5, SeqNum(100), Instant::ZERO);
-        let sent = state.stamp(Instant::from_millis(100), SeqNum(100));
+        let mut state = TimestampState::new(5, SeqNum(100), Instant::ZERO);
+        let sent = state.stamp(clock(Instant::from_millis(100), 77), SeqNum(100));
         let echo = Timestamps { value: 6, echo: sent.value };
-        let now = Instant::from_millis(130);
-        assert_eq!(state.rtt(echo, now), Some(TICK * 30));
-        assert_eq!(state.rtt(Timestamps { echo: sent.value + 1_000, ..echo }, now), None);
-        assert_eq!(state.rtt(Timestamps { echo: 0, ..echo }, now), None);
+        let now = clock(Instant::from_millis(130), 77);
+        assert_eq!(rtt(echo, now), Some(TICK * 30));
+        assert_eq!(rtt(Timestamps { echo: sent.value + 1_000, ..echo }, now), None);
+        assert_eq!(rtt(Timestamps { echo: 0, ..echo }, now), None);
     }
 }
