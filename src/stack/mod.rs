@@ -30,6 +30,7 @@ mod ports;
 mod replies;
 mod segments;
 mod sockets;
+mod syn_acks;
 mod table;
 mod templates;
 mod time_wait;
@@ -58,6 +59,7 @@ use keys::Keys;
 use listener::{HalfOpenSlot, Listener};
 use ports::Ports;
 use replies::{RateLimit, Replies};
+use syn_acks::SynAcks;
 use table::{Entry, Slabs, Table};
 use templates::Templates;
 use time_wait::{ExpiryQueue, TimeWaitRecord};
@@ -69,13 +71,6 @@ slotmap::new_key_type! {
 
 /// Segments that a connection may send before the next one has its turn.
 const QUANTUM: u8 = 16;
-
-/// Who waits for a deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Waiter {
-    Connection(ConnId),
-    HalfOpen(HalfOpenId),
-}
 
 /// A connection and its place in the stack.
 struct Slot {
@@ -109,7 +104,10 @@ pub struct Stack {
     table: Table,
     listeners: SlotMap<ListenerId, Listener>,
     bound: BTreeMap<(u16, IpAddr), ListenerId>,
-    deadlines: Deadlines<Waiter>,
+    deadlines: Deadlines<ConnId>,
+    syn_acks: SynAcks,
+    /// Text that came with a SYN, for those half-open entries that have some.
+    early_texts: BTreeMap<HalfOpenId, Box<[u8]>>,
     expiry: ExpiryQueue,
     paths: PathMtus,
     ports: Ports,
@@ -157,6 +155,8 @@ impl Stack {
             listeners: SlotMap::with_key(),
             bound: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            syn_acks: SynAcks::default(),
+            early_texts: BTreeMap::new(),
             expiry: ExpiryQueue::default(),
             paths: PathMtus::default(),
             ports: Ports::default(),
@@ -192,17 +192,15 @@ impl Stack {
     /// It is `now`: acts upon every deadline that has passed. Calling it early is harmless.
     pub fn on_timeout(&mut self, now: Instant) {
         self.advance(now);
-        while let Some(waiter) = self.deadlines.pop_due(self.now) {
-            match waiter {
-                Waiter::Connection(id) => {
-                    if let Some(slot) = self.slabs.connections.get_mut(id) {
-                        slot.armed = Armed::default();
-                        slot.connection.on_timeout(self.now);
-                        self.settle(id);
-                    }
-                }
-                Waiter::HalfOpen(id) => self.on_syn_ack_timeout(id),
+        while let Some(id) = self.deadlines.pop_due(self.now) {
+            if let Some(slot) = self.slabs.connections.get_mut(id) {
+                slot.armed = Armed::default();
+                slot.connection.on_timeout(self.now);
+                self.settle(id);
             }
+        }
+        while let Some(id) = self.syn_acks.pop_due(self.now, &self.slabs.half_open) {
+            self.on_syn_ack_timeout(id);
         }
         while let Some(id) = self.expiry.pop_expired(self.now, &mut self.slabs.time_wait) {
             self.forget_time_wait(id);
@@ -243,10 +241,10 @@ impl Stack {
 
     /// When [`on_timeout`](Self::on_timeout) is due next; it may turn out that nothing was.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match (self.deadlines.earliest(), self.expiry.earliest(&self.slabs.time_wait)) {
-            (Some(deadline), Some(expiry)) => Some(deadline.min(expiry)),
-            (deadline, expiry) => deadline.or(expiry),
-        }
+        let connections = self.deadlines.earliest();
+        let syn_acks = self.syn_acks.earliest(&self.slabs.half_open);
+        let expiry = self.expiry.earliest(&self.slabs.time_wait);
+        [connections, syn_acks, expiry].into_iter().flatten().min()
     }
 
     // --- Getters ---
@@ -341,7 +339,8 @@ impl Stack {
             + self.table.memory()
             + self.expiry.memory()
             + self.templates.memory()
-            + self.deadlines.len() * 2 * size_of::<(Instant, Waiter)>()
+            + self.deadlines.len() * 2 * size_of::<(Instant, ConnId)>()
+            + self.syn_acks.memory()
     }
 
     // --- What the parts share ---
@@ -430,11 +429,11 @@ impl Stack {
     fn schedule(
         id: ConnId,
         slot: &mut Slot,
-        deadlines: &mut Deadlines<Waiter>,
+        deadlines: &mut Deadlines<ConnId>,
         ready: &mut VecDeque<ConnId>,
     ) {
         if let Some(at) = slot.connection.poll_timeout() {
-            deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
+            deadlines.arm(id, &mut slot.armed, at);
         }
         if !slot.ready && slot.connection.may_transmit() {
             slot.ready = true;
@@ -477,7 +476,7 @@ impl Stack {
             return;
         };
         slot.attached = false;
-        self.deadlines.disarm(Waiter::Connection(id), &mut slot.armed);
+        self.deadlines.disarm(id, &mut slot.armed);
         self.ages.remove(id, &mut self.slabs.connections);
         self.count_end(id);
         let Some(slot) = self.slabs.connections.get(id) else {

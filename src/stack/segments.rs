@@ -1,10 +1,11 @@
 //! TCP segments on their way in: to the connection, the half-open entry, the TIME-WAIT record or
 //! the listener that they are for (RFC 9293 section 3.10.7).
 
-use super::deadlines::Armed;
 use super::time_wait::{TimeWaitId, TimeWaitRecord, TimeWaitVerdict};
-use super::{ConnId, Entry, Event, HalfOpenId, HalfOpenSlot, ListenerId, Received, Stack, Waiter};
-use crate::tcp::{Connection, HalfOpen, HalfOpenVerdict, Outgoing, Remains, timestamps};
+use super::{ConnId, Entry, Event, HalfOpenId, HalfOpenSlot, ListenerId, Received, Stack};
+use crate::tcp::{
+    Connection, HalfOpen, HalfOpenVerdict, Outgoing, Remains, early_text, timestamps,
+};
 use crate::wire::{Flags, Flow, Segment, SeqNum};
 
 impl Stack {
@@ -59,15 +60,16 @@ impl Stack {
             return Received::default();
         };
         let flow = *slot.half_open.flow();
-        match slot.half_open.on_segment(self.now, segment) {
+        let settings = &slot.origin.settings;
+        match slot.half_open.on_segment(self.now, segment, settings) {
             HalfOpenVerdict::Ignore => {}
             HalfOpenVerdict::Resend => {
                 self.counters.syn_acks_retransmitted += 1;
                 self.resend_syn_ack(id);
             }
             HalfOpenVerdict::Acknowledge => {
-                let ack = slot.half_open.bare_ack(self.now);
-                let settings = slot.half_open.settings();
+                let clock = timestamps::clock(self.now, self.keys.timestamp_offset(&flow));
+                let ack = slot.half_open.bare_ack(settings, clock);
                 let (diffserv, ttl) = (settings.diffserv(), settings.ttl);
                 self.reply_with(flow, &ack, diffserv, ttl);
             }
@@ -83,7 +85,8 @@ impl Stack {
 
     /// The handshake of a passive open is over.
     fn establish(&mut self, id: HalfOpenId, segment: &Segment<'_>) {
-        let Some(listener_id) = self.slabs.half_open.get(id).map(|slot| slot.listener) else {
+        let Some(listener_id) = self.slabs.half_open.get(id).map(|slot| slot.origin.listener)
+        else {
             return;
         };
         if !self.has_room(listener_id) {
@@ -91,13 +94,17 @@ impl Stack {
             // there may be room. A reset would make the peer fail.
             return;
         }
-        let Some(HalfOpenSlot { half_open, .. }) = self.forget_half_open(id) else {
+        let early_text = self.early_texts.remove(&id);
+        let Some(HalfOpenSlot { half_open, origin }) = self.forget_half_open(id) else {
             return;
         };
-        let link = self.link(half_open.flow());
-        let mut connection = Connection::accept(self.now, &half_open, link);
+        let (link, settings) = (self.link(half_open.flow()), origin.settings.clone());
+        let offset = self.keys.timestamp_offset(half_open.flow());
+        let mut connection = Connection::accept(self.now, &half_open, offset, settings, link);
         connection.on_segment(self.now, segment, false);
-        connection.accept_early_text(self.now, &half_open);
+        if let Some(text) = early_text {
+            connection.accept_early_text(self.now, &text);
+        }
         let id = self.insert(connection, Some(listener_id));
         self.counters.passive_opens += 1;
         if let Some(listener) = self.listeners.get_mut(listener_id) {
@@ -189,7 +196,7 @@ impl Stack {
         let Some(listener) = self.listeners.get_mut(id) else {
             return;
         };
-        let settings = listener.settings.clone();
+        let origin = listener.origin.clone();
         if listener.half_open() >= self.config.max_half_open {
             let live = &self.slabs.half_open;
             if let Some(oldest) = listener.oldest(|id| live.contains_key(id)) {
@@ -198,16 +205,18 @@ impl Stack {
             }
         }
         let iss = least.unwrap_or_else(|| self.initial_sequence_number(flow));
-        let offset = self.keys.timestamp_offset(flow);
-        let half_open = HalfOpen::new(self.now, *flow, segment, iss, offset, settings);
-        let slot = HalfOpenSlot { half_open, listener: id, armed: Armed::default() };
-        let half_open = self.slabs.half_open.insert(slot);
+        let half_open = HalfOpen::new(self.now, *flow, segment, iss, &origin.settings);
+        let early_text = early_text(segment, &origin.settings);
+        let half_open = self.slabs.half_open.insert(HalfOpenSlot { half_open, origin });
+        if !early_text.is_empty() {
+            self.early_texts.insert(half_open, early_text.into());
+        }
         self.table.insert(&self.keys, &self.slabs, flow, Entry::HalfOpen(half_open));
         if let Some(listener) = self.listeners.get_mut(id) {
             listener.push(half_open, |id| self.slabs.half_open.contains_key(id));
         }
         self.send_syn_ack(half_open);
-        self.arm_half_open(half_open);
+        self.syn_acks.push(half_open, &self.slabs.half_open);
     }
 
     fn send_syn_ack(&mut self, id: HalfOpenId) {
@@ -215,8 +224,9 @@ impl Stack {
             return;
         };
         let flow = *slot.half_open.flow();
-        let syn_ack = slot.half_open.syn_ack(self.now, self.link(&flow));
-        let settings = slot.half_open.settings();
+        let settings = &slot.origin.settings;
+        let clock = timestamps::clock(self.now, self.keys.timestamp_offset(&flow));
+        let syn_ack = slot.half_open.syn_ack(settings, self.link(&flow), clock);
         let (diffserv, ttl) = (settings.diffserv(), settings.ttl);
         self.reply_with(flow, &syn_ack, diffserv, ttl);
     }
@@ -224,7 +234,9 @@ impl Stack {
     /// The peer has repeated its SYN.
     fn resend_syn_ack(&mut self, id: HalfOpenId) {
         if let Some(slot) = self.slabs.half_open.get_mut(id) {
-            slot.half_open.on_resent(self.now);
+            let before = slot.half_open.is_put_off().then(|| slot.half_open.due());
+            slot.half_open.on_asked_again(self.now);
+            self.syn_acks.put_off(id, before, slot.half_open.due());
             self.send_syn_ack(id);
         }
     }
@@ -234,36 +246,26 @@ impl Stack {
         let Some(slot) = self.slabs.half_open.get_mut(id) else {
             return;
         };
-        slot.armed = Armed::default();
-        if self.now < slot.half_open.due() {
-            // The SYN has come again since, and the SYN-ACK has gone out again with it.
-            self.arm_half_open(id);
-        } else if slot.half_open.on_timeout(self.now) {
+        if slot.half_open.on_timeout(self.now, &slot.origin.settings) {
             self.counters.syn_acks_retransmitted += 1;
             self.send_syn_ack(id);
-            self.arm_half_open(id);
+            self.syn_acks.push(id, &self.slabs.half_open);
         } else {
             self.counters.attempt_fails += 1;
             self.forget_half_open(id);
         }
     }
 
-    fn arm_half_open(&mut self, id: HalfOpenId) {
-        if let Some(slot) = self.slabs.half_open.get_mut(id) {
-            let at = slot.half_open.due();
-            self.deadlines.arm(Waiter::HalfOpen(id), &mut slot.armed, at);
-        }
-    }
-
     /// Removes a half-open entry.
     pub(super) fn forget_half_open(&mut self, id: HalfOpenId) -> Option<HalfOpenSlot> {
-        let slot = self.slabs.half_open.get_mut(id)?;
-        self.deadlines.disarm(Waiter::HalfOpen(id), &mut slot.armed);
+        let slot = self.slabs.half_open.remove(id)?;
+        self.syn_acks.forget(id, &slot, &self.slabs.half_open);
+        self.early_texts.remove(&id);
         self.table.remove(&self.keys, slot.half_open.flow(), Entry::HalfOpen(id));
-        if let Some(listener) = self.listeners.get_mut(slot.listener) {
+        if let Some(listener) = self.listeners.get_mut(slot.origin.listener) {
             listener.forget();
         }
-        self.slabs.half_open.remove(id)
+        Some(slot)
     }
 
     /// A connection has reached TIME-WAIT; its four-tuple is out of the table.

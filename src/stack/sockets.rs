@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::config::validate;
+use super::listener::Origin;
 use super::{ConfigError, ConnId, Listener, ListenerId, Stack};
 use crate::tcp::{Connection, Events, KeepAlive, ReadError, Settings, WriteError};
 use crate::wire::Flow;
@@ -107,7 +108,9 @@ impl Stack {
         if self.bound.contains_key(&key) {
             return Err(ListenError::InUse(on));
         }
-        let id = self.listeners.insert(Listener::new(on, settings, backlog));
+        let id = self
+            .listeners
+            .insert_with_key(|listener| Listener::new(on, Origin { listener, settings }, backlog));
         self.bound.insert(key, id);
         Ok(id)
     }
@@ -125,7 +128,7 @@ impl Stack {
         let settings = settings.into();
         validate(&settings)?;
         if let Some(listener) = self.listeners.get_mut(id) {
-            listener.settings = settings;
+            listener.origin = Arc::new(Origin { listener: id, settings });
         }
         Ok(())
     }

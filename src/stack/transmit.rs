@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::templates::Templates;
-use super::{ConnId, Counters, QUANTUM, Slot, Stack, Waiter};
+use super::{ConnId, Counters, QUANTUM, Slot, Stack};
 use crate::tcp::{MOST_TEXT, Outgoing};
 use crate::time::Instant;
 use crate::wire::codec::{self, HeaderBuffer, TcpHeader, Variable};
@@ -76,7 +76,7 @@ impl Stack {
                 if !slot.attached {
                     self.wind_up(id);
                 } else if let Some(at) = slot.connection.poll_timeout() {
-                    self.deadlines.arm(Waiter::Connection(id), &mut slot.armed, at);
+                    self.deadlines.arm(id, &mut slot.armed, at);
                 }
             }
             if let Some(outgoing) = outgoing {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::ecn::{self, EcnState};
 use super::input::{Acceptance, Arrival, acceptance, is_reset_in_window};
-use super::timestamps::{TimestampState, clock};
+use super::timestamps::TimestampState;
 use super::{
     ChallengeLimit, CloseReason, Connection, Ecn, Events, Link, Outgoing, Settings, State, Timer,
 };
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, PackedInstant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
 
 /// The send MSS of a peer that names none (RFC 9293 section 3.7.1, MUST-15).
@@ -27,6 +27,9 @@ pub(super) const UNSCALED: u32 = 0xffff;
 /// The text of a SYN that is kept until the connection is established; the peer sends again what
 /// is not acknowledged.
 const MOST_EARLY_TEXT: usize = 1_460;
+
+/// How often the wait for the answer to a SYN-ACK is doubled: up to about a minute.
+pub(crate) const MOST_DOUBLINGS: u8 = 6;
 
 /// How long after a reset that ends the peer's old connection our SYN goes out again; as Linux.
 const BEHIND_A_RESET: Duration = Duration::from_millis(8);
@@ -103,6 +106,12 @@ impl Settings {
     }
 }
 
+/// How much is kept of the text that came with a SYN.
+pub(crate) fn early_text<'a>(syn: &Segment<'a>, settings: &Settings) -> &'a [u8] {
+    let most = MOST_EARLY_TEXT.min(first_window(settings) as usize);
+    &syn.payload[..syn.payload.len().min(most)]
+}
+
 /// The window that a SYN announces.
 pub(super) fn first_window(settings: &Settings) -> u32 {
     settings.max_recv_buffer.min(UNSCALED)
@@ -110,6 +119,10 @@ pub(super) fn first_window(settings: &Settings) -> u32 {
 
 /// A connection request that was answered and not yet acknowledged: SYN-RECEIVED after a passive
 /// open. It holds no buffers, so that a flood of SYNs costs little.
+///
+/// Its settings are those that the listener had when the SYN arrived: the SYN-ACK has been made of
+/// them, and must not be contradicted by the next one (RFC 7323 section 2.2) or by the window that
+/// follows. Many entries have them in common, so whoever holds the entry holds them too.
 #[derive(Debug)]
 pub(crate) struct HalfOpen {
     flow: Flow,
@@ -120,26 +133,26 @@ pub(crate) struct HalfOpen {
     window: u16,
     /// TS.Recent, if timestamps were agreed on.
     ts_recent: u32,
-    ts_offset: u32,
     /// When the SYN-ACK was last sent.
-    sent_at: Instant,
+    sent_at: PackedInstant,
     /// How often it has been sent again because nothing came.
     retries: u8,
-    /// It has been sent more than once, for whatever reason.
-    resent: bool,
+    marks: Marks,
     limit: ChallengeLimit,
-    /// It agrees to ECN.
-    ecn: bool,
-    /// Text that came with the SYN.
-    early_text: Option<Box<EarlyText>>,
-    /// What the listener had set when the SYN arrived: the SYN-ACK has been made of it, and must not
-    /// be contradicted by the next one (RFC 7323 section 2.2) or by the window that follows.
-    settings: Arc<Settings>,
 }
 
-/// Behind one more pointer, which is all that the many entries without such text pay for it.
-#[derive(Debug)]
-struct EarlyText(Box<[u8]>);
+bitflags::bitflags! {
+    /// What is so or not so of a half-open entry, in one byte.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Marks: u8 {
+        /// The SYN-ACK has been sent more than once, for whatever reason.
+        const RESENT = 1;
+        /// It has been sent again because the SYN came again, since it last went unanswered.
+        const ASKED_AGAIN = 2;
+        /// It agrees to ECN.
+        const ECN = 4;
+    }
+}
 
 /// What a segment does to a half-open entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,26 +178,19 @@ impl HalfOpen {
         flow: Flow,
         syn: &Segment<'_>,
         iss: SeqNum,
-        ts_offset: u32,
-        settings: Arc<Settings>,
+        settings: &Settings,
     ) -> Self {
-        let most = MOST_EARLY_TEXT.min(first_window(&settings) as usize);
-        let early = &syn.payload[..syn.payload.len().min(most)];
         Self {
             flow,
             iss,
             irs: syn.seq,
-            agreed: Negotiated::offer(&settings, &flow).agree(&syn.options),
+            agreed: Negotiated::offer(settings, &flow).agree(&syn.options),
             window: syn.window,
             ts_recent: syn.options.timestamps.map_or(0, |ts| ts.value),
-            ts_offset,
-            sent_at: now,
+            sent_at: now.into(),
             retries: 0,
-            resent: false,
+            marks: if settings.ecn.agrees_to(syn) { Marks::ECN } else { Marks::empty() },
             limit: ChallengeLimit::default(),
-            ecn: settings.ecn.agrees_to(syn),
-            early_text: (!early.is_empty()).then(|| Box::new(EarlyText(early.into()))),
-            settings,
         }
     }
 
@@ -193,33 +199,44 @@ impl HalfOpen {
         &self.flow
     }
 
-    /// What its connection will start with.
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    /// How often the SYN-ACK has been sent again because nothing came.
+    pub(crate) fn retries(&self) -> u8 {
+        self.retries
     }
 
-    /// The SYN-ACK.
-    pub(crate) fn syn_ack(&self, now: Instant, link: Link) -> Outgoing {
-        let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
+    /// Whether the SYN has come again since the SYN-ACK last went unanswered: it is due later than
+    /// it would be otherwise.
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.marks.contains(Marks::ASKED_AGAIN)
+    }
+
+    fn has_ecn(&self) -> bool {
+        self.marks.contains(Marks::ECN)
+    }
+
+    /// The SYN-ACK; our timestamps clock reads `clock`.
+    pub(crate) fn syn_ack(&self, settings: &Settings, link: Link, clock: u32) -> Outgoing {
+        let stamp = Timestamps { value: clock, echo: self.ts_recent };
+        let ece = if self.has_ecn() { Flags::ECE } else { Flags::empty() };
         Outgoing {
             seq: self.iss,
             ack: self.irs + 1,
-            flags: Flags::SYN | Flags::ACK | if self.ecn { Flags::ECE } else { Flags::empty() },
-            window: WindowScale::default().compress(first_window(&self.settings)),
-            options: self.agreed.syn_options(self.settings.limit_mss(link.mss(&self.flow)), stamp),
+            flags: Flags::SYN | Flags::ACK | ece,
+            window: WindowScale::default().compress(first_window(settings)),
+            options: self.agreed.syn_options(settings.limit_mss(link.mss(&self.flow)), stamp),
             ..Outgoing::default()
         }
     }
 
-    /// A bare ACK.
-    pub(crate) fn bare_ack(&self, now: Instant) -> Outgoing {
-        let stamp = Timestamps { value: clock(now, self.ts_offset), echo: self.ts_recent };
+    /// A bare ACK; our timestamps clock reads `clock`.
+    pub(crate) fn bare_ack(&self, settings: &Settings, clock: u32) -> Outgoing {
+        let stamp = Timestamps { value: clock, echo: self.ts_recent };
         let scale = self.agreed.recv_scale;
         Outgoing {
             seq: self.iss + 1,
             ack: self.irs + 1,
             flags: Flags::ACK,
-            window: scale.compress(first_window(&self.settings)),
+            window: scale.compress(first_window(settings)),
             options: Options {
                 timestamps: self.agreed.timestamps.then_some(stamp),
                 ..Options::default()
@@ -229,32 +246,38 @@ impl HalfOpen {
     }
 
     /// The SYN-ACK has gone unanswered. Answers false when it has been sent often enough.
-    pub(crate) fn on_timeout(&mut self, now: Instant) -> bool {
-        if self.retries >= self.settings.syn_ack_retries {
+    pub(crate) fn on_timeout(&mut self, now: Instant, settings: &Settings) -> bool {
+        if self.retries >= settings.syn_ack_retries {
             return false;
         }
         self.retries += 1;
-        self.on_resent(now);
+        self.marks = (self.marks | Marks::RESENT) - Marks::ASKED_AGAIN;
+        self.sent_at = now.into();
         true
     }
 
-    /// The SYN-ACK goes out again.
-    pub(crate) fn on_resent(&mut self, now: Instant) {
-        self.resent = true;
-        self.sent_at = now;
+    /// The SYN has come again, and the SYN-ACK goes out again.
+    pub(crate) fn on_asked_again(&mut self, now: Instant) {
+        self.marks |= Marks::RESENT | Marks::ASKED_AGAIN;
+        self.sent_at = now.into();
     }
 
     /// When the SYN-ACK now in the network counts as unanswered (RFC 6298 section 5.5).
     pub(crate) fn due(&self) -> Instant {
-        self.sent_at + Duration::from_secs(1 << self.retries.min(6))
+        self.sent_at.get() + Duration::from_secs(1 << self.retries.min(MOST_DOUBLINGS))
     }
 
     /// SEGMENT ARRIVES in SYN-RECEIVED after a passive open (RFC 9293 section 3.10.7.4).
-    pub(crate) fn on_segment(&mut self, now: Instant, segment: &Segment<'_>) -> HalfOpenVerdict {
-        let verdict = self.judge(segment);
-        if verdict == HalfOpenVerdict::Resend {
+    pub(crate) fn on_segment(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        settings: &Settings,
+    ) -> HalfOpenVerdict {
+        let verdict = self.judge(segment, settings);
+        if verdict == HalfOpenVerdict::Resend && !ecn::is_setup_syn(segment) {
             // RFC 3168 section 6.1.1.1: the peer has given up on ECN, and so do we.
-            self.ecn &= ecn::is_setup_syn(segment);
+            self.marks -= Marks::ECN;
         }
         // RFC 5961 section 7: as in the synchronized states.
         let limited = match verdict {
@@ -264,13 +287,13 @@ impl HalfOpen {
             HalfOpenVerdict::Resend => true,
             _ => false,
         };
-        if limited && !self.limit.allow(now, self.settings.challenge_interval) {
+        if limited && !self.limit.allow(now, settings.challenge_interval) {
             return HalfOpenVerdict::Ignore;
         }
         verdict
     }
 
-    fn judge(&self, segment: &Segment<'_>) -> HalfOpenVerdict {
+    fn judge(&self, segment: &Segment<'_>, settings: &Settings) -> HalfOpenVerdict {
         let rcv_nxt = self.irs + 1;
         if segment.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN
             && segment.seq == self.irs
@@ -279,7 +302,7 @@ impl HalfOpen {
             // repeats the SYN-ACK.
             return HalfOpenVerdict::Resend;
         }
-        let window = first_window(&self.settings);
+        let window = first_window(settings);
         if segment.has(Flags::RST) {
             return if segment.seq == rcv_nxt {
                 HalfOpenVerdict::Forget
@@ -332,28 +355,30 @@ impl Connection {
     }
 
     /// SYN-RECEIVED with buffers: the ACK of our SYN is here and is about to be taken in.
-    pub(crate) fn accept(now: Instant, half_open: &HalfOpen, link: Link) -> Self {
-        let HalfOpen { flow, iss, irs, agreed, window, ts_recent, ts_offset, retries, .. } =
-            *half_open;
-        let settings = half_open.settings.clone();
+    pub(crate) fn accept(
+        now: Instant,
+        half_open: &HalfOpen,
+        ts_offset: u32,
+        settings: Arc<Settings>,
+        link: Link,
+    ) -> Self {
+        let HalfOpen { flow, iss, irs, agreed, window, ts_recent, retries, marks, .. } = *half_open;
         let mut connection = Self::new(now, flow, iss, ts_offset, agreed, settings, link);
         connection.state = State::SynReceived;
         connection.retries = retries;
-        connection.on_sent_syn(half_open.sent_at);
-        if half_open.resent {
+        connection.on_sent_syn(half_open.sent_at.get());
+        if marks.contains(Marks::RESENT) {
             connection.flight.mark_first_retransmitted();
         }
         connection.on_peer_syn(now, irs, u32::from(window), ts_recent);
-        connection.ecn = half_open.ecn.then(|| Box::new(EcnState::new(true)));
+        connection.ecn = half_open.has_ecn().then(|| Box::new(EcnState::new(true)));
         connection
     }
 
     /// Takes in the text that came with the SYN, once established.
-    pub(crate) fn accept_early_text(&mut self, now: Instant, half_open: &HalfOpen) {
-        if let Some(text) = &half_open.early_text {
-            self.take_text(now, half_open.irs + 1, &text.0, 1);
-            self.take_fin();
-        }
+    pub(crate) fn accept_early_text(&mut self, now: Instant, text: &[u8]) {
+        self.take_text(now, self.rcv.irs + 1, text, 1);
+        self.take_fin();
     }
 
     /// Something was set: a SYN that has not left yet says it.

@@ -46,7 +46,7 @@ use std::sync::Arc;
 pub(crate) use challenge::ChallengeLimit;
 pub use ecn::Ecn;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
-pub(crate) use handshake::{HalfOpen, HalfOpenVerdict};
+pub(crate) use handshake::{HalfOpen, HalfOpenVerdict, MOST_DOUBLINGS, early_text};
 pub use info::{Info, Phase, Readiness};
 pub(crate) use output::{MOST_TEXT, Outgoing};
 pub use settings::{KeepAlive, Settings};

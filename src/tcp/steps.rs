@@ -34,13 +34,14 @@ pub(super) fn established(timestamps: bool, ecn: bool) -> Connection {
     let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
     let syn = Segment { seq: IRS, flags, window: 64_000, options, ..EMPTY };
     let iss = SeqNum(u32::MAX - 9_000);
-    let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, 0, settings);
+    let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, &settings);
     let options = Options { timestamps: options.timestamps, ..Options::default() };
     let (seq, ack) = (IRS + 1, iss + 1);
     let ack = Segment { seq, ack, flags: Flags::ACK, window: 500, options, ..EMPTY };
-    let verdict = half_open.on_segment(Instant::ZERO, &ack);
+    let verdict = half_open.on_segment(Instant::ZERO, &ack, &settings);
     assert_eq!(verdict, HalfOpenVerdict::Establish);
-    let mut connection = Connection::accept(Instant::ZERO, &half_open, Link::new(MTU, MTU));
+    let link = Link::new(MTU, MTU);
+    let mut connection = Connection::accept(Instant::ZERO, &half_open, 0, settings, link);
     connection.on_unpredicted(Instant::ZERO, &ack, false);
     assert_eq!(connection.state, State::Established);
     connection
