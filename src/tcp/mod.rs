@@ -31,6 +31,7 @@ mod recv_buffer;
 mod ring;
 mod rto;
 mod send_buffer;
+mod sequence;
 mod settings;
 mod soft_error;
 mod state;
@@ -66,6 +67,7 @@ use recovery::Recovery;
 use recv_buffer::RecvBuffer;
 use rto::Rto;
 use send_buffer::SendBuffer;
+use sequence::{ReceiveSequence, SendSequence};
 use tail_loss::TailLoss;
 use timers::{Timer, TimerTable};
 use timestamps::TimestampState;
@@ -113,66 +115,6 @@ impl Link {
 fn mss_for(mtu: u16, flow: &Flow) -> u16 {
     // 20 or 40 bytes, and 20.
     mtu.saturating_sub(flow.ip_header_len() as u16 + 20)
-}
-
-/// The send sequence variables (RFC 9293 section 3.3.1, figure 3).
-///
-/// ```text
-///            1         2          3          4
-///       ----------|----------|----------|----------
-///              SND.UNA    SND.NXT    SND.UNA
-///                                   +SND.WND
-///
-///   1 acknowledged   2 in the network   3 may be sent   4 may not
-/// ```
-#[derive(Clone, Copy, Debug)]
-struct SendSequence {
-    iss: SeqNum,
-    /// Our SYN is acknowledged.
-    syn_acked: bool,
-    una: SeqNum,
-    nxt: SeqNum,
-    wnd: u32,
-    /// SEG.SEQ and SEG.ACK of the last window update.
-    wl1: SeqNum,
-    wl2: SeqNum,
-    /// The largest window the peer has offered (RFC 9293 section 3.8.6.2.1).
-    max_wnd: u32,
-    /// SND.UP: the end of the urgent data.
-    up: Option<SeqNum>,
-    /// The end of the last segment that was sent though not full-sized (Minshall).
-    small: SeqNum,
-    /// Our FIN has been sent: the last thing before SND.NXT.
-    fin_sent: bool,
-}
-
-impl SendSequence {
-    /// The sequence number of our FIN, once sent.
-    fn fin(&self) -> Option<SeqNum> {
-        self.fin_sent.then(|| self.nxt - 1)
-    }
-}
-
-/// The receive sequence variables (RFC 9293 section 3.3.1, figure 4).
-///
-/// ```text
-///            1          2          3
-///       ----------|----------|----------
-///              RCV.NXT     edge
-///
-///   1 received and acknowledged   2 the window: edge = RCV.NXT + RCV.WND   3 not yet offered
-/// ```
-#[derive(Clone, Copy, Debug)]
-struct ReceiveSequence {
-    irs: SeqNum,
-    nxt: SeqNum,
-    /// The right edge of the window, as announced. It never moves left (RFC 9293 section 3.8.6,
-    /// SHLD-14).
-    edge: SeqNum,
-    /// RCV.UP: the end of the urgent data.
-    up: Option<SeqNum>,
-    /// The sequence number of the peer's FIN, once seen, also beyond a hole.
-    fin: Option<SeqNum>,
 }
 
 /// A connection, from SYN-SENT or the acknowledged SYN-ACK on. Once the application has what it
@@ -261,31 +203,11 @@ impl Connection {
     ) -> Self {
         let agreed = settings.limit_mss(negotiated.send_mss);
         let mss = u32::from(agreed.min(mss_for(link.path_mtu, &flow)));
-        let zero = SeqNum(0);
         let options_len = if negotiated.timestamps { 12 } else { 0 };
         Self {
             state: State::Closed,
-            snd: SendSequence {
-                iss,
-                syn_acked: false,
-                una: iss,
-                nxt: iss,
-                wnd: 0,
-                wl1: zero,
-                wl2: zero,
-                max_wnd: 0,
-                up: None,
-                small: iss,
-                fin_sent: false,
-            },
-            rcv: ReceiveSequence {
-                irs: zero,
-                nxt: zero,
-                // What our SYN offers, wherever the peer's will have it start.
-                edge: zero + handshake::first_window(&settings),
-                up: None,
-                fin: None,
-            },
+            snd: SendSequence::new(iss),
+            rcv: ReceiveSequence::new(handshake::first_window(&settings)),
             negotiated,
             mss,
             flight: Flight::default(),
