@@ -48,7 +48,7 @@ pub use event::{ConnId, Event, ListenerId, Received};
 pub use sockets::{ConnectError, ListenError};
 
 use crate::ip::path_mtu::PathMtus;
-use crate::tcp::{CloseReason, Connection, Events, Link, Settings, SoftError, State};
+use crate::tcp::{CloseReason, Connection, Events, Link, Settings, SoftError, Spares, State};
 pub use crate::tcp::{Info, Readiness};
 use crate::time::Instant;
 use crate::wire::codec::HeaderBuffer;
@@ -113,6 +113,7 @@ pub struct Stack {
     ports: Ports,
     ages: Ages,
     templates: Templates,
+    spares: Spares,
 
     ready: VecDeque<ConnId>,
     events: VecDeque<Event>,
@@ -162,6 +163,7 @@ impl Stack {
             ports: Ports::default(),
             ages: Ages::default(),
             templates: Templates::default(),
+            spares: Spares::default(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
             replies: Replies::default(),
@@ -339,6 +341,7 @@ impl Stack {
             + self.table.memory()
             + self.expiry.memory()
             + self.templates.memory()
+            + self.spares.memory()
             + self.deadlines.len() * 2 * size_of::<(Instant, ConnId)>()
             + self.syn_acks.memory()
     }
@@ -402,6 +405,7 @@ impl Stack {
         };
         #[cfg(debug_assertions)]
         slot.connection.check();
+        slot.connection.give_back(&mut self.spares);
         let events = slot.connection.take_events();
         if events.is_empty() && slot.connection.close_reason().is_none() {
             // Nearly always.

@@ -42,6 +42,9 @@ impl Stack {
             return Received::default();
         };
         let hand_out = hand_out && slot.accepted;
+        if !hand_out && !segment.is_empty() {
+            slot.connection.lend_for_receiving(&mut self.spares);
+        }
         let arrival = slot.connection.on_segment(self.now, segment, hand_out);
         let owed_now = slot.connection.owes_now();
         if arrival.stray {

@@ -287,8 +287,7 @@ impl Stack {
     /// # Errors
     /// When this side has been shut down, or the connection is over.
     pub fn write(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
-        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
-        let taken = slot.connection.write(data)?;
+        let taken = self.writer(id)?.write(data)?;
         self.settle(id);
         Ok(taken)
     }
@@ -300,8 +299,7 @@ impl Stack {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_more(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
-        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
-        let taken = slot.connection.write_more(data)?;
+        let taken = self.writer(id)?.write_more(data)?;
         self.settle(id);
         Ok(taken)
     }
@@ -312,10 +310,18 @@ impl Stack {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_urgent(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
-        let slot = self.held_mut(id).ok_or(WriteError::NoSuchConnection)?;
-        let taken = slot.connection.write_urgent(data)?;
+        let taken = self.writer(id)?.write_urgent(data)?;
         self.settle(id);
         Ok(taken)
+    }
+
+    /// A connection that an application is about to write to.
+    fn writer(&mut self, id: ConnId) -> Result<&mut Connection, WriteError> {
+        let slot = self.slabs.connections.get_mut(id);
+        let slot = slot.filter(|slot| !slot.connection.is_orphan());
+        let connection = &mut slot.ok_or(WriteError::NoSuchConnection)?.connection;
+        connection.lend_for_sending(&mut self.spares);
+        Ok(connection)
     }
 
     /// Puts into the receive buffer what an application did not take of the text that
@@ -324,6 +330,7 @@ impl Stack {
         if let Some(slot) = self.slabs.connections.get_mut(id)
             && !rest.is_empty()
         {
+            slot.connection.lend_for_receiving(&mut self.spares);
             slot.connection.store(rest);
             if slot.connection.is_orphan() {
                 self.settle(id);

@@ -130,7 +130,9 @@ impl Connection {
         };
         // SYN and FIN occupy sequence numbers, but no bytes of the buffer.
         let text = (self.text_start().len_to(ack) as usize).min(self.send_buffer.len());
-        self.send_buffer.release(text);
+        if text > 0 {
+            self.send_buffer.release(text);
+        }
         self.bytes_acked += text as u64;
         let acked = self.flight.on_ack(ack);
         if !self.snd.syn_acked && acked.retransmitted {

@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::lent::Lendable;
 use crate::time::Instant;
 use crate::wire::{SeqNum, SeqRange};
-
-/// Records whose memory an idle connection keeps: enough for requests and responses.
-const KEPT_RECORDS: usize = 4;
 
 /// A segment that was sent and is not yet acknowledged. Its bytes stay in the send buffer.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +38,21 @@ pub(super) struct Flight {
     lost: u32,
     /// No record before this index is marked lost.
     first_lost: u32,
+}
+
+impl Lendable for Flight {
+    fn nothing() -> &'static Self {
+        static NOTHING: Flight = Flight { records: VecDeque::new(), lost: 0, first_lost: 0 };
+        &NOTHING
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn memory(&self) -> usize {
+        self.records.capacity() * size_of::<Sent>()
+    }
 }
 
 impl Flight {
@@ -87,11 +100,6 @@ impl Flight {
         }
     }
 
-    /// Bytes of memory taken.
-    pub(super) fn memory(&self) -> usize {
-        self.records.capacity() * size_of::<Sent>()
-    }
-
     /// Everything before `una` has arrived.
     pub(super) fn on_ack(&mut self, una: SeqNum) -> Acked {
         let mut acked = Acked::default();
@@ -119,10 +127,6 @@ impl Flight {
             break;
         }
         self.first_lost = self.first_lost.saturating_sub(gone);
-        if self.records.is_empty() && self.records.capacity() > KEPT_RECORDS {
-            // An idle connection holds no memory for what it might send.
-            self.records = VecDeque::new();
-        }
         acked
     }
 

@@ -24,6 +24,7 @@ mod flight;
 mod handshake;
 mod info;
 mod input;
+mod lent;
 mod output;
 mod prediction;
 mod recovery;
@@ -49,6 +50,7 @@ pub use ecn::Ecn;
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict, MOST_DOUBLINGS, early_text};
 pub use info::{Info, Phase, Readiness};
+pub(crate) use lent::Spares;
 pub(crate) use output::{MOST_TEXT, Outgoing};
 pub use settings::{KeepAlive, Settings};
 pub use soft_error::SoftError;
@@ -62,6 +64,7 @@ use congestion::Active;
 use ecn::EcnState;
 use flight::Flight;
 use handshake::Negotiated;
+use lent::Lent;
 use output::Probe;
 use recovery::Recovery;
 use recv_buffer::RecvBuffer;
@@ -128,8 +131,8 @@ pub(crate) struct Connection {
     /// Bytes that a segment may carry, TCP options included: what the peer can receive and the
     /// path can carry.
     mss: u32,
-    flight: Flight,
-    send_buffer: SendBuffer,
+    flight: Lent<Flight>,
+    send_buffer: Lent<SendBuffer>,
     recv_buffer: RecvBuffer,
     ack: AckDebt,
     timers: TimerTable,
@@ -210,8 +213,8 @@ impl Connection {
             rcv: ReceiveSequence::new(handshake::first_window(&settings)),
             negotiated,
             mss,
-            flight: Flight::default(),
-            send_buffer: SendBuffer::default(),
+            flight: Lent::default(),
+            send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
             ack: AckDebt::default(),
             timers: TimerTable::default(),
@@ -538,8 +541,8 @@ impl Connection {
         self.go_to(State::Closed);
         self.close_reason = Some(reason);
         self.timers.stop_all();
-        self.send_buffer.release(self.send_buffer.len());
-        self.flight = Flight::default();
+        self.send_buffer = Lent::default();
+        self.flight = Lent::default();
         self.syn_owed = false;
         self.probe_owed = None;
         self.events |= Events::CLOSED;

@@ -203,6 +203,9 @@ impl Connection {
 
     /// What is held to be lost and may be sent again now.
     fn next_retransmission(&mut self) -> Option<SeqRange> {
+        if !self.flight.has_lost() {
+            return None;
+        }
         let mss = self.effective_mss();
         let mut range = self.flight.next_lost(mss + 1)?;
         // The FIN takes a sequence number, but no room.

@@ -5,6 +5,7 @@
 //! "segments with higher beginning sequence numbers SHOULD be held for later processing",
 //! SHLD-31).
 
+use super::lent::{Lendable, Lent};
 use super::ring::Ring;
 use crate::wire::{MAX_SACK_BLOCKS, SackBlocks, SeqNum, SeqRange};
 
@@ -24,10 +25,10 @@ struct Island {
     touched: u32,
 }
 
-/// The text from the first unread byte on. Offset 0 of the ring is that byte; RCV.NXT lies
-/// `readable` bytes further along.
-#[derive(Debug)]
-pub(super) struct RecvBuffer {
+/// What has arrived. Offset 0 of the ring is the first unread byte; RCV.NXT lies `readable` bytes
+/// further along.
+#[derive(Debug, Default)]
+pub(super) struct Held {
     ring: Ring,
     /// In-order bytes not yet read.
     readable: usize,
@@ -35,6 +36,28 @@ pub(super) struct RecvBuffer {
     islands: Vec<Island>,
     /// Counts insertions beyond a hole.
     arrivals: u32,
+}
+
+impl Lendable for Held {
+    fn nothing() -> &'static Self {
+        static NOTHING: Held =
+            Held { ring: Ring::EMPTY, readable: 0, islands: Vec::new(), arrivals: 0 };
+        &NOTHING
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.readable == 0 && self.islands.is_empty()
+    }
+
+    fn memory(&self) -> usize {
+        self.ring.capacity() + self.islands.capacity() * size_of::<Island>()
+    }
+}
+
+/// What has arrived and is not yet read, and how much more may come.
+#[derive(Debug)]
+pub(super) struct RecvBuffer {
+    pub(super) held: Lent<Held>,
     /// How much is offered to the peer: the window is this less what is unread.
     limit: u32,
     /// How far `limit` may grow.
@@ -45,26 +68,18 @@ pub(super) struct RecvBuffer {
 
 impl RecvBuffer {
     pub(super) fn new(max: u32) -> Self {
-        Self {
-            ring: Ring::default(),
-            readable: 0,
-            islands: Vec::new(),
-            arrivals: 0,
-            limit: FIRST_LIMIT.min(max),
-            max,
-            taken: 0,
-        }
+        Self { held: Lent::default(), limit: FIRST_LIMIT.min(max), max, taken: 0 }
     }
 
     /// In-order bytes not yet read.
     pub(super) fn readable(&self) -> usize {
-        self.readable
+        self.held.readable
     }
 
     /// Bytes that may still be offered to the peer beyond RCV.NXT.
     pub(super) fn free(&self) -> u32 {
         // `readable` never exceeds a window, so it fits.
-        self.limit.saturating_sub(self.readable as u32)
+        self.limit.saturating_sub(self.held.readable as u32)
     }
 
     /// How much is offered when nothing is unread.
@@ -74,12 +89,12 @@ impl RecvBuffer {
 
     /// Whether something lies beyond a hole.
     pub(super) fn has_hole(&self) -> bool {
-        !self.islands.is_empty()
+        !self.held.islands.is_empty()
     }
 
     /// Whether text at RCV.NXT can go to the application without passing through here.
     pub(super) fn is_empty(&self) -> bool {
-        self.readable == 0 && self.islands.is_empty()
+        self.held.is_vacant()
     }
 
     /// Takes in `text` that starts at `seq`, at or after `rcv_nxt` and within the window. Answers
@@ -100,16 +115,16 @@ impl RecvBuffer {
         if seq != rcv_nxt && !self.touch(range) {
             return 0;
         }
-        let offset = self.readable + rcv_nxt.len_to(seq) as usize;
-        self.ring.reserve(used, offset + text.len());
-        self.ring.write_at(offset, text);
+        let offset = self.held.readable + rcv_nxt.len_to(seq) as usize;
+        self.held.ring.reserve(used, offset + text.len());
+        self.held.ring.write_at(offset, text);
         if seq != rcv_nxt {
             return 0;
         }
         let end = self.absorb(range.end);
         let end = fin.map_or(end, |fin| end.earlier(fin));
         let advanced = rcv_nxt.len_to(end);
-        self.readable += advanced as usize;
+        self.held.readable += advanced as usize;
         advanced
     }
 
@@ -117,18 +132,18 @@ impl RecvBuffer {
     /// front of everything else: nothing was unread when they were handed out.
     pub(super) fn store(&mut self, rest: &[u8]) {
         debug_assert!(self.is_empty());
-        self.ring.reserve(0, rest.len());
-        self.ring.write_at(0, rest);
-        self.readable = rest.len();
+        self.held.ring.reserve(0, rest.len());
+        self.held.ring.write_at(0, rest);
+        self.held.readable = rest.len();
     }
 
     /// Copies the first unread bytes to `into`; answers how many.
     pub(super) fn read(&mut self, into: &mut [u8]) -> usize {
         let n = self.peek(into);
-        self.readable -= n;
-        self.ring.advance(n);
+        self.held.readable -= n;
+        self.held.ring.advance(n);
         if self.is_empty() {
-            self.ring.release();
+            self.held.ring.clear();
         }
         self.on_taken(n);
         n
@@ -136,8 +151,8 @@ impl RecvBuffer {
 
     /// The same, and leaves the bytes unread.
     pub(super) fn peek(&self, into: &mut [u8]) -> usize {
-        let n = into.len().min(self.readable);
-        let [a, b] = self.ring.slices(0, n);
+        let n = into.len().min(self.held.readable);
+        let [a, b] = self.held.ring.slices(0, n);
         into[..a.len()].copy_from_slice(a);
         into[a.len()..n].copy_from_slice(b);
         n
@@ -169,14 +184,13 @@ impl RecvBuffer {
 
     /// Where that ends which lies furthest beyond a hole.
     pub(super) fn furthest(&self) -> Option<SeqNum> {
-        self.islands.last().map(|island| island.range.end)
+        self.held.islands.last().map(|island| island.range.end)
     }
 
     /// Throws away what lies beyond a hole: the peer's FIN says that it was never sent.
     pub(super) fn forget_islands(&mut self) {
-        self.islands = Vec::new();
-        if self.readable == 0 {
-            self.ring.release();
+        if self.has_hole() {
+            self.held.islands.clear();
         }
     }
 
@@ -184,7 +198,7 @@ impl RecvBuffer {
     /// grew (RFC 2018 section 4).
     pub(super) fn sack_blocks(&self) -> SackBlocks {
         let mut recent: [Option<&Island>; MAX_SACK_BLOCKS] = [None; MAX_SACK_BLOCKS];
-        for island in &self.islands {
+        for island in &self.held.islands {
             let mut candidate = Some(island);
             for slot in &mut recent {
                 let newer = match (&candidate, &slot) {
@@ -206,46 +220,43 @@ impl RecvBuffer {
 
     /// Bytes of memory taken.
     pub(super) fn memory(&self) -> usize {
-        self.ring.capacity() + self.islands.capacity() * size_of::<Island>()
+        self.held.memory()
     }
 
     /// Bytes of the ring in use, holes included. The FIN takes none, and may lie far behind the text.
     fn span(&self, rcv_nxt: SeqNum, fin: Option<SeqNum>) -> usize {
         let with_text = |island: &&Island| Some(island.range.start) != fin;
-        let beyond = self.islands.iter().rev().find(with_text).map_or(0, |last| {
+        let beyond = self.held.islands.iter().rev().find(with_text).map_or(0, |last| {
             let end = fin.map_or(last.range.end, |fin| last.range.end.earlier(fin));
             rcv_nxt.len_to(end)
         });
-        self.readable + beyond as usize
+        self.held.readable + beyond as usize
     }
 
     /// Notes `range` as an island, merged with those it meets. Answers false when there are too
     /// many already.
     fn touch(&mut self, mut range: SeqRange) -> bool {
-        let first = self.islands.partition_point(|i| i.range.end.is_before(range.start));
-        let after = self.islands.partition_point(|i| i.range.start.is_at_or_before(range.end));
-        if first == after && self.islands.len() >= MAX_ISLANDS {
+        let first = self.held.islands.partition_point(|i| i.range.end.is_before(range.start));
+        let after = self.held.islands.partition_point(|i| i.range.start.is_at_or_before(range.end));
+        if first == after && self.held.islands.len() >= MAX_ISLANDS {
             return false;
         }
-        for island in &self.islands[first..after] {
+        for island in &self.held.islands[first..after] {
             range.start = range.start.earlier(island.range.start);
             range.end = range.end.later(island.range.end);
         }
-        self.arrivals = self.arrivals.wrapping_add(1);
-        let touched = self.arrivals;
-        self.islands.splice(first..after, [Island { range, touched }]);
+        self.held.arrivals = self.held.arrivals.wrapping_add(1);
+        let touched = self.held.arrivals;
+        self.held.islands.splice(first..after, [Island { range, touched }]);
         true
     }
 
     /// Drops the islands that the in-order text up to `end` has reached; answers where the text
     /// ends now.
     fn absorb(&mut self, mut end: SeqNum) -> SeqNum {
-        let reached = self.islands.partition_point(|i| i.range.start.is_at_or_before(end));
-        for island in self.islands.drain(..reached) {
+        let reached = self.held.islands.partition_point(|i| i.range.start.is_at_or_before(end));
+        for island in self.held.islands.drain(..reached) {
             end = end.later(island.range.end);
-        }
-        if self.islands.is_empty() {
-            self.islands = Vec::new();
         }
         end
     }

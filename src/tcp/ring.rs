@@ -1,8 +1,9 @@
-//! A byte ring that takes memory when bytes arrive and gives it back when they have drained.
+//! A byte ring that takes memory when bytes arrive.
 
 use core::fmt;
 
-/// Storage for a window of a byte stream, addressed by offset from the first byte it holds.
+/// Storage for a window of a byte stream, addressed by offset from the first byte it holds. Dropping
+/// it gives the memory back.
 ///
 /// The ring does not know how many bytes are in use: its owner does, and says so where it matters
 /// (when growing).
@@ -20,6 +21,9 @@ pub(super) struct Ring {
 const LEAST: usize = 512;
 
 impl Ring {
+    /// One that holds nothing.
+    pub(super) const EMPTY: Self = Self { storage: Vec::new(), capacity: 0, head: 0 };
+
     /// Bytes of memory taken.
     pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
@@ -85,9 +89,10 @@ impl Ring {
         }
     }
 
-    /// Gives the memory back; nothing is held any more.
-    pub(super) fn release(&mut self) {
-        *self = Self::default();
+    /// Nothing is held any more. The memory stays for what comes next.
+    pub(super) fn clear(&mut self) {
+        self.storage.clear();
+        self.head = 0;
     }
 
     fn wrap(&self, offset: usize) -> usize {
@@ -168,7 +173,7 @@ mod tests {
         ring.reserve(0, 5_000);
         ring.write_at(0, &[1; 100]);
         assert_eq!((ring.capacity(), ring.storage.len()), (8_192, 100));
-        ring.release();
-        assert_eq!(ring.capacity(), 0);
+        ring.clear();
+        assert_eq!((ring.capacity(), ring.storage.len()), (8_192, 0));
     }
 }
