@@ -449,17 +449,27 @@ fn without_a_reader_no_more_is_buffered_than_the_window_offered() {
 #[test]
 fn an_idle_connection_holds_no_buffers() {
     let mut net = Plan::new(10).build();
-    let (client, server) = net.open();
-    net.run_for(secs(1));
+    let listener = net.listen(Side::Server);
+    let pairs: Vec<_> = (0..5).map(|_| net.open_to(listener)).collect();
     let memory = |net: &mut common::pair::Pair| {
         net.run_for(secs(1));
         Side::BOTH.map(|side| net.stack(side).memory())
     };
+    let exchange = |net: &mut common::pair::Pair, n: usize| {
+        let (client, server) = pairs[n];
+        net.transfer(Side::Client, client, server, 500_000);
+        net.transfer(Side::Server, server, client, 500_000);
+    };
+    exchange(&mut net, 0);
+    // What the stacks keep to spare is in it.
     let before = memory(&mut net);
-    net.transfer(Side::Client, client, server, 500_000);
-    net.transfer(Side::Server, server, client, 500_000);
+    for n in 1..pairs.len() {
+        exchange(&mut net, n);
+    }
     let after = memory(&mut net);
-    assert!(after[0] <= before[0] && after[1] <= before[1], "{before:?}, then {after:?}");
+    // What is kept to spare now may have been another's; each has had more than this in its buffers.
+    let allowed = before.map(|memory| memory + 4_096);
+    assert!(after[0] <= allowed[0] && after[1] <= allowed[1], "{before:?}, then {after:?}");
 }
 
 // Small segments on the way out.

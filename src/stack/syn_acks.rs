@@ -65,6 +65,9 @@ impl SynAcks {
 
     /// When there may be something to do.
     pub(super) fn earliest(&self, half_open: &HalfOpens) -> Option<Instant> {
+        if half_open.is_empty() {
+            return None;
+        }
         let fronts = self.queues.iter().enumerate().filter_map(|(n, queue)| {
             let &id = queue.front()?;
             Some(due(id, n, half_open).unwrap_or(Instant::ZERO))

@@ -134,8 +134,11 @@ impl super::Connection {
     /// Gives back what is empty.
     #[inline]
     pub(crate) fn give_back(&mut self, spares: &mut Spares) {
-        self.send_buffer.give_back(&mut spares.send_buffers);
-        self.flight.give_back(&mut spares.flights);
+        if self.send_buffer.is_vacant() {
+            // What has been written is to be sent: the records are needed again.
+            self.send_buffer.give_back(&mut spares.send_buffers);
+            self.flight.give_back(&mut spares.flights);
+        }
         self.recv_buffer.held.give_back(&mut spares.held);
     }
 }

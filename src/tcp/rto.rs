@@ -94,8 +94,9 @@ impl Rto {
         let rtt = (nanos(rtt).min(nanos(MOST)) / UNIT) as u32;
         if self.knows == Knows::Samples {
             // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
-            self.rttvar = self.rttvar - self.rttvar / 4 + self.srtt.abs_diff(rtt) / 4;
-            self.srtt = self.srtt - self.srtt / 8 + rtt / 8;
+            let difference = self.srtt.abs_diff(rtt);
+            self.rttvar = weighted(self.rttvar, difference, 4);
+            self.srtt = weighted(self.srtt, rtt, 8);
         } else {
             // RFC 6298 section 2.2
             self.rttvar = rtt / 2;
@@ -119,6 +120,12 @@ impl Rto {
             self.knows = Knows::LostSyn;
         }
     }
+}
+
+/// One part of `new` and the rest of `old`, rounded.
+fn weighted(old: u32, new: u32, parts: u64) -> u32 {
+    // A mean is no larger than the larger of the two.
+    ((u64::from(old) * (parts - 1) + u64::from(new) + parts / 2) / parts) as u32
 }
 
 #[cfg(test)]
