@@ -1,270 +1,148 @@
-//! What a stack holds for each idle connection, TIME-WAIT record and half-open entry, after 100,000
-//! of them have come in from a second stack in memory.
+//! What a stack holds for each idle connection, TIME-WAIT record and half-open entry, after a
+//! million of them have come in, and how long it was busy with each packet meanwhile.
 //!
 //! ```text
 //! cargo bench --bench memory
 //! ```
 //!
-//! Every byte is counted that the stack has asked the allocator for and not given back, whatever
-//! structure it is in, and what `malloc` adds: a header of 8 bytes, rounded up to 16. Beside it
-//! stands what [`Stack::memory`] says, by which a running program can tell.
+//! The peers are one generator that keeps no state, and the application accepts what comes. What is
+//! to be small is what a process takes: its resident set when all are there, less that before the
+//! first. Each row has a process of its own, so that none finds what another has left behind.
+//!
+//! Beside it every byte is counted that the stack has asked the allocator for and not given back,
+//! whatever structure it is in, and what `malloc` adds: a header of 8 bytes, rounded up to 16. That
+//! is exact, and tells of 100,000 what the resident set would not. Beside it stands what
+//! [`Stack::memory`] says, by which a running program can tell.
+//!
+//! [`Stack::memory`]: tunstack::Stack::memory
 
 #![allow(clippy::expect_used)]
-// A global allocator that counts has to be one, and that trait is unsafe.
-#![allow(unsafe_code)]
 
+#[path = "memory/allocator.rs"]
+mod allocator;
+#[path = "memory/generator.rs"]
+mod generator;
 mod measure;
+#[path = "memory/pauses.rs"]
+mod pauses;
+#[path = "memory/world.rs"]
+mod world;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
-use tunstack::time::{Duration, Instant};
-use tunstack::wire::Frame;
-use tunstack::{Config, ConnId, ListenerId, Stack};
+use allocator::held;
+use measure::{is_quick, output_within, verdict};
+use world::World;
 
-use measure::{is_quick, verdict};
+/// The flag by which this program is started for one row.
+const ROW: &str = "--row";
+/// How long a row may take.
+const LIMIT: Duration = Duration::from_secs(300);
 
-/// Bytes that an idle connection may take.
-const GOAL_CONNECTION: f64 = 1_024.0;
-/// Bytes that a TIME-WAIT record may take.
-const GOAL_TIME_WAIT: f64 = 128.0;
-/// Bytes that a half-open entry may take.
-const GOAL_HALF_OPEN: f64 = 256.0;
-
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const PORT: u16 = 7;
-/// Connections from one address of the client.
-const PORTS: usize = 50_000;
-/// How far time moves from one packet to the next.
-const STEP: Duration = Duration::from_micros(1);
-
-/// Counts what is allocated while [`COUNTING`] is set, and the same blocks when they are freed:
-/// one stack's memory is only ever touched inside its own methods.
-struct CountingAllocator;
-
-static COUNTING: AtomicBool = AtomicBool::new(false);
-static REQUESTED: AtomicUsize = AtomicUsize::new(0);
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-/// What glibc's `malloc` takes for a block: its size and a header of 8 bytes, in units of 16, at
-/// least 32.
-fn with_header(size: usize) -> usize {
-    (size + 8).next_multiple_of(16).max(32)
+/// What comes in, in so many numbers.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    name: &'static str,
+    /// Bytes that each may take.
+    goal: f64,
+    fill: fn(&mut World, usize),
 }
 
-// SAFETY: every call is handed to the system's allocator as it is.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if COUNTING.load(Relaxed) {
-            REQUESTED.fetch_add(layout.size(), Relaxed);
-            TAKEN.fetch_add(with_header(layout.size()), Relaxed);
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if COUNTING.load(Relaxed) {
-            REQUESTED.fetch_sub(layout.size(), Relaxed);
-            TAKEN.fetch_sub(with_header(layout.size()), Relaxed);
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-/// Does something of which the memory counts.
-fn counted<T>(work: impl FnOnce() -> T) -> T {
-    COUNTING.store(true, Relaxed);
-    let result = work();
-    COUNTING.store(false, Relaxed);
-    result
-}
-
-/// A server whose memory is counted and a client whose memory is not.
-struct World {
-    server: Stack,
-    listener: ListenerId,
-    client: Stack,
-    now: Instant,
-    /// The packet on its way; it lives as long as the world, so that it counts for nobody.
-    frame: Vec<u8>,
-    /// What was counted when there was no connection yet.
-    before: (usize, usize, usize),
-}
-
-impl World {
-    fn new(connections: usize) -> Self {
-        let mut server = counted(|| {
-            let mut config = Config::with_addresses([IpAddr::V4(SERVER)]);
-            config.max_half_open = connections;
-            Stack::new(config, [1; 32]).expect("the settings make sense")
-        });
-        let on = SocketAddr::from((SERVER, PORT));
-        let listener = counted(|| server.listen(on)).expect("the address is its own");
-        let clients = (0..=connections / PORTS).map(client_address);
-        let client = Stack::new(Config::with_addresses(clients), [2; 32]);
-        let before = (REQUESTED.load(Relaxed), TAKEN.load(Relaxed), server.memory());
-        Self {
-            server,
-            listener,
-            client: client.expect("the settings make sense"),
-            now: Instant::ZERO,
-            frame: Vec::with_capacity(1_500),
-            before,
-        }
-    }
-
-    /// Starts the connection of this number.
-    fn connect(&mut self, n: usize) -> ConnId {
-        let port = u16::try_from(10_000 + n % PORTS).expect("a port");
-        let local = SocketAddr::new(client_address(n / PORTS), port);
-        let remote = SocketAddr::from((SERVER, PORT));
-        let id = self.client.connect(Some(local), remote);
-        id.expect("the port is free")
-    }
-
-    /// Opens the connection of this number: both ends.
-    fn open(&mut self, n: usize) -> (ConnId, ConnId) {
-        let ours = self.connect(n);
-        self.settle();
-        let theirs = counted(|| self.server.accept(self.listener));
-        (ours, theirs.expect("it has come in"))
-    }
-
-    /// Brings one packet of the client to the server.
-    fn go_there(&mut self) -> bool {
-        self.now += STEP;
-        let Some(packet) = self.client.poll_transmit(self.now) else {
-            return false;
-        };
-        self.frame.clear();
-        packet.append_to(&mut self.frame);
-        counted(|| self.server.on_packet_stored(self.now, Frame::plain(&self.frame)));
-        true
-    }
-
-    /// Takes one packet from the server, and brings it to the client unless it is to be lost.
-    fn go_back(&mut self, lost: bool) -> bool {
-        self.now += STEP;
-        COUNTING.store(true, Relaxed);
-        let packet = self.server.poll_transmit(self.now);
-        COUNTING.store(false, Relaxed);
-        let Some(packet) = packet else {
-            return false;
-        };
-        self.frame.clear();
-        packet.append_to(&mut self.frame);
-        if !lost {
-            self.client.on_packet_stored(self.now, Frame::plain(&self.frame));
-        }
-        true
-    }
-
-    /// Lets packets pass until there are none, and events be heard of.
-    fn settle(&mut self) {
-        while self.go_there() || self.go_back(false) {}
-        while self.client.poll_event().is_some() {}
-        while counted(|| self.server.poll_event()).is_some() {}
-    }
-
-    /// A row of the table.
-    fn report(&self, what: &str, count: usize, goal: f64) {
-        let each = |now: usize, before: usize| (now - before) as f64 / count as f64;
-        let requested = each(REQUESTED.load(Relaxed), self.before.0);
-        let taken = each(TAKEN.load(Relaxed), self.before.1);
-        let said = each(self.server.memory(), self.before.2);
-        println!(
-            "| {what} | {taken:.0} | {requested:.0} | {said:.0} | {goal:.0} | {} |",
-            verdict(taken, goal)
-        );
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let empty = Stack::new(Config::with_addresses([IpAddr::V4(SERVER)]), [1; 32]);
-        let full = core::mem::replace(&mut self.server, empty.expect("the settings make sense"));
-        counted(|| drop(full));
-    }
-}
-
-fn client_address(n: usize) -> IpAddr {
-    let last = u8::try_from(n + 2).expect("few addresses are needed");
-    Ipv4Addr::new(10, 0, 0, last).into()
-}
+const KINDS: [Kind; 4] = [
+    Kind { name: "idle connection, just established", goal: 512.0, fill: World::idle },
+    Kind {
+        name: "idle connection, after an echo of 64 B",
+        goal: 512.0,
+        fill: World::idle_after_an_echo,
+    },
+    Kind { name: "TIME-WAIT record", goal: 96.0, fill: World::time_wait },
+    Kind { name: "half-open entry", goal: 128.0, fill: World::half_open },
+];
 
 fn main() {
-    let count = if is_quick() { 5_000 } else { 100_000 };
-    println!("Bytes for each of {count}, all structures counted.\n");
-    println!("| | as malloc takes them | as asked for | `Stack::memory()` | goal | |");
-    println!("|---|---|---|---|---|---|");
-    idle_connections(count);
-    idle_after_an_exchange(count);
-    time_wait(count);
-    half_open(count);
-    assert_eq!(REQUESTED.load(Relaxed), 0, "what was counted is all freed");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [flag, kind, count] = arguments.as_slice()
+        && flag == ROW
+    {
+        let number = |text: &str| text.parse::<usize>().expect("a number");
+        return row(KINDS[number(kind)], number(count));
+    }
+    let counts: &[usize] = if is_quick() { &[5_000] } else { &[100_000, 1_000_000] };
+    let mut pauses = Vec::new();
+    for &count in counts {
+        println!("Bytes for each of {count}.\n");
+        println!(
+            "| | resident set | as malloc takes them | as asked for | `Stack::memory()` | goal | |"
+        );
+        println!("|---|---|---|---|---|---|---|");
+        pauses.clear();
+        for kind in 0..KINDS.len() {
+            let said = said_of_row(kind, count);
+            let mut lines = said.lines();
+            println!("{}", lines.next().unwrap_or_default());
+            pauses.extend(lines.map(str::to_owned));
+        }
+        println!();
+    }
+    println!(
+        "What took longest while those came in: microseconds on a processor, of which about {:.2} \
+         are the clock's, and how many there were by then. A step is all from a SYN to `accept` \
+         (of a half-open entry, to the SYN-ACK), the generator's part included.\n",
+        clock_costs()
+    );
+    println!("| | median | 99.9th percentile | longest |\n|---|---|---|---|");
+    for line in pauses {
+        println!("{line}");
+    }
 }
 
-/// Connections on which nothing was ever said.
-fn idle_connections(count: usize) {
-    let mut world = World::new(count);
-    for n in 0..count {
-        world.open(n);
-    }
-    assert_eq!(world.server.totals().connections, count);
-    world.report("idle connection, just established", count, GOAL_CONNECTION);
+/// Has another process measure a row; what it says.
+fn said_of_row(kind: usize, count: usize) -> String {
+    let mut command = Command::new(env::current_exe().expect("this program has a path"));
+    command.args([ROW, &kind.to_string(), &count.to_string()]);
+    let output = output_within(&mut command, LIMIT).expect("the row is measured");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it says text")
 }
 
-/// Connections that have carried a request and an answer of 1 KiB, and are idle now.
-fn idle_after_an_exchange(count: usize) {
-    const TEXT: [u8; 1_024] = [b'x'; 1_024];
+/// Measures a row, and says it; what took longest follows in lines of its own.
+fn row(Kind { name, goal, fill }: Kind, count: usize) {
     let mut world = World::new(count);
-    let mut text = TEXT;
-    for n in 0..count {
-        let (ours, theirs) = world.open(n);
-        assert_eq!(world.client.write(ours, &TEXT), Ok(TEXT.len()));
-        world.settle();
-        let read = counted(|| world.server.read(theirs, &mut text));
-        assert_eq!(read, Ok(TEXT.len()));
-        let written = counted(|| world.server.write(theirs, &TEXT));
-        assert_eq!(written, Ok(TEXT.len()));
-        world.settle();
-        assert_eq!(world.client.read(ours, &mut text), Ok(TEXT.len()));
-        world.settle();
-    }
-    assert_eq!(world.server.totals().connections, count);
-    let what = "idle connection, after 1 KiB each way";
-    world.report(what, count, GOAL_CONNECTION);
+    let before = (resident(), held(), world.memory());
+    fill(&mut world, count);
+    let resident = resident();
+    let each = |now: usize, before: usize| now.saturating_sub(before) as f64 / count as f64;
+    let resident = each(resident, before.0);
+    let (requested, taken) = held();
+    let requested = each(requested, before.1.0);
+    let taken = each(taken, before.1.1);
+    let said = each(world.memory(), before.2);
+    println!(
+        "| {name} | {resident:.0} | {taken:.0} | {requested:.0} | {said:.0} | {goal:.0} | {} |",
+        verdict(resident, goal)
+    );
+    println!("| {name}: `on_packet` | {} |", world.on_packet);
+    println!("| {name}: a step | {} |", world.opening);
 }
 
-/// Connections that the server has closed first, one after another.
-fn time_wait(count: usize) {
-    let mut world = World::new(count);
-    for n in 0..count {
-        let (ours, theirs) = world.open(n);
-        counted(|| world.server.close(theirs));
-        world.settle();
-        world.client.close(ours);
-        world.settle();
-    }
-    let totals = world.server.totals();
-    assert_eq!((totals.time_wait, totals.connections), (count, 0));
-    world.report("TIME-WAIT record", count, GOAL_TIME_WAIT);
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("every process has one");
+    // VmRSS:	    1234 kB
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+    let kibibytes = line.split_whitespace().next().and_then(|text| text.parse::<usize>().ok());
+    kibibytes.expect("a number") << 10
 }
 
-/// Connection requests whose answers are lost.
-fn half_open(count: usize) {
-    let mut world = World::new(count);
-    for n in 0..count {
-        world.connect(n);
-        assert!(world.go_there(), "a SYN");
-        assert!(world.go_back(true), "a SYN-ACK");
+/// Microseconds that it takes to look at the clock.
+fn clock_costs() -> f64 {
+    const LOOKS: u32 = 10_000;
+    let start = measure::processor_time();
+    for _ in 0..LOOKS {
+        std::hint::black_box(measure::processor_time());
     }
-    assert_eq!(world.server.totals().half_open, count);
-    world.report("half-open entry", count, GOAL_HALF_OPEN);
+    (measure::processor_time() - start).as_secs_f64() * 1e6 / f64::from(LOOKS)
 }

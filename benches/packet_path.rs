@@ -23,9 +23,7 @@ use std::io::ErrorKind;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
-use measure::{Quartiles, interleave, is_quick, output_within, verdict};
+use measure::{Quartiles, interleave, is_quick, output_within, processor_time, verdict};
 use pair::smoltcp::SmoltcpPair;
 use pair::tunstack::TunstackPair;
 use pair::{Counts, MTU, Pair, SEGMENT};
@@ -82,14 +80,11 @@ fn pair_named(name: &str) -> Box<dyn Pair> {
     }
 }
 
-/// Nanoseconds that `work` runs on a processor: what other programs do meanwhile does not count.
+/// Nanoseconds that `work` runs on a processor.
 fn timed(work: impl FnOnce()) -> f64 {
-    let now =
-        || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has that clock");
-    let start = now();
+    let start = processor_time();
     work();
-    let ran: Duration = (now() - start).into();
-    ran.as_nanos() as f64
+    (processor_time() - start).as_nanos() as f64
 }
 
 /// Nanoseconds per segment.

@@ -1,5 +1,5 @@
-//! What the benches share: quartiles, interleaved samples, verdicts, and children with a time
-//! limit.
+//! What the benches share: quartiles, interleaved samples, verdicts, a clock, and children with
+//! a time limit.
 
 // Each bench is a program of its own and uses a part of this.
 #![allow(dead_code)]
@@ -9,6 +9,8 @@ use std::io;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// Whether to run just enough to show that the bench works: with `TUNSTACK_BENCH_QUICK=1`, or when
 /// it is not `cargo bench` that runs it (`cargo test --all-targets` builds and runs benches too).
@@ -30,11 +32,7 @@ impl Quartiles {
     pub(crate) fn of(samples: &[f64]) -> Self {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |fraction: f64| {
-            let place = fraction * (sorted.len() - 1) as f64;
-            let (below, above) = (place.floor() as usize, place.ceil() as usize);
-            sorted[below] + (sorted[above] - sorted[below]) * place.fract()
-        };
+        let at = |fraction| at_fraction(&sorted, fraction);
         Self { lower: at(0.25), median: at(0.5), upper: at(0.75) }
     }
 
@@ -43,6 +41,18 @@ impl Quartiles {
         let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
         Self::of(&ratios)
     }
+}
+
+/// The value below which this fraction lies of some values in order, at least one.
+pub(crate) fn at_fraction(sorted: &[f64], fraction: f64) -> f64 {
+    let place = fraction * (sorted.len() - 1) as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * place.fract()
+}
+
+/// How long this thread has been on a processor: what other programs do meanwhile does not count.
+pub(crate) fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every thread has that clock").into()
 }
 
 /// `median (lower to upper)`, with the precision asked for.
