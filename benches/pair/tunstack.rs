@@ -3,20 +3,36 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tunstack::time::Instant;
-use tunstack::wire::Frame;
+use tunstack::wire::{Checksum, Frame, Offload};
 use tunstack::{Config, ConnId, Event, ListenerId, Stack};
 
-use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SENDER};
+use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SEGMENT, SENDER};
+
+/// Idle connections from one address.
+const PORTS: usize = 50_000;
+const FIRST_PORT: u16 = 10_000;
+
+/// Who sums up what is in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checksums {
+    /// The stacks.
+    Computed,
+    /// Nobody has to: it is left to the device, and what comes from there is vouched for.
+    Vouched,
+}
 
 pub(crate) struct TunstackPair {
     sender: Stack,
     receiver: Stack,
     connection: ConnId,
     listener: ListenerId,
+    checksums: Checksums,
     now: u64,
     there: Frames,
     back: Frames,
     chunk: Box<[u8]>,
+    /// Bytes that the application has written.
+    written: u64,
     counts: Counts,
     /// Compare what arrives with what was sent.
     checking: bool,
@@ -25,9 +41,18 @@ pub(crate) struct TunstackPair {
 impl TunstackPair {
     /// Two stacks with a connection that has carried a few segments, all of them compared byte
     /// for byte, and `idle` other connections.
-    pub(crate) fn new(idle: usize) -> Self {
-        let mut sender = stack(SENDER);
-        let mut receiver = stack(RECEIVER);
+    pub(crate) fn new(checksums: Checksums, idle: usize) -> Self {
+        let mut pair = Self::connected(checksums, idle);
+        pair.run(1_000);
+        pair.checking = false;
+        pair
+    }
+
+    /// The same before anything is sent.
+    fn connected(checksums: Checksums, idle: usize) -> Self {
+        let others = (0..idle.div_ceil(PORTS)).map(idle_address);
+        let mut sender = stack([SENDER.into()].into_iter().chain(others), checksums);
+        let mut receiver = stack([RECEIVER.into()], checksums);
         let remote = SocketAddr::from((RECEIVER, PORT));
         let listener = receiver.listen(remote).expect("the address is its own");
         let connection = sender.connect(None, remote).expect("a port is free");
@@ -36,16 +61,19 @@ impl TunstackPair {
             receiver,
             connection,
             listener,
+            checksums,
             now: 0,
             there: Frames::new(),
             back: Frames::new(),
             chunk: super::chunk(),
+            written: 0,
             counts: Counts::default(),
             checking: true,
         };
         pair.settle();
-        for _ in 0..idle {
-            pair.sender.connect(None, remote).expect("a port is free");
+        for n in 0..idle {
+            let local = SocketAddr::new(idle_address(n / PORTS), FIRST_PORT + (n % PORTS) as u16);
+            pair.sender.connect(Some(local), remote).expect("the port is free");
             pair.settle();
         }
         let totals = (pair.sender.totals(), pair.receiver.totals());
@@ -53,8 +81,6 @@ impl TunstackPair {
         assert_eq!(totals.1.connections, idle + 1);
         assert_eq!(totals.1.half_open, 0);
         pair.counts = Counts::default();
-        pair.run(1_000);
-        pair.checking = false;
         pair
     }
 
@@ -65,12 +91,12 @@ impl TunstackPair {
             let now = Instant::from_nanos(self.now);
             fill(&mut self.sender, now, &mut self.there);
             while let Some(frame) = self.there.take() {
-                self.receiver.on_packet_stored(now, Frame::plain(frame));
+                self.receiver.on_packet_stored(now, arrived(frame, self.checksums));
             }
             while self.receiver.accept(self.listener).is_some() {}
             fill(&mut self.receiver, now, &mut self.back);
             while let Some(frame) = self.back.take() {
-                self.sender.on_packet_stored(now, Frame::plain(frame));
+                self.sender.on_packet_stored(now, arrived(frame, self.checksums));
             }
             let quiet = self.there.len() == 0 && self.back.len() == 0;
             self.there.clear();
@@ -87,12 +113,35 @@ impl TunstackPair {
         self.now += DELAY;
         let now = Instant::from_nanos(self.now);
         on_timers(&mut self.sender, now);
-        if self.sender.writable(self.connection) >= CHUNK {
-            let taken = self.sender.write(self.connection, &self.chunk);
-            assert_eq!(taken, Ok(CHUNK));
+        match self.checksums {
+            Checksums::Computed => {
+                if self.sender.writable(self.connection) >= CHUNK {
+                    self.write(CHUNK);
+                }
+                fill(&mut self.sender, now, &mut self.there);
+            }
+            // What is there goes out as one super-segment, so that more than a segment is never
+            // there.
+            Checksums::Vouched => {
+                while !self.there.is_full() {
+                    self.write(SEGMENT);
+                    emit(&mut self.sender, now, &mut self.there);
+                }
+            }
         }
-        fill(&mut self.sender, now, &mut self.there);
         self.counts.segments += self.there.len() as u64;
+    }
+
+    /// The application writes the next `len` bytes, at most a chunk.
+    fn write(&mut self, len: usize) {
+        let (before, rest) = self.chunk.split_at(self.written as usize % CHUNK);
+        let first = &rest[..len.min(rest.len())];
+        let second = &before[..len - first.len()];
+        for piece in [first, second].into_iter().filter(|piece| !piece.is_empty()) {
+            let taken = self.sender.write(self.connection, piece);
+            assert_eq!(taken, Ok(piece.len()));
+        }
+        self.written += len as u64;
     }
 
     fn receive(&mut self) {
@@ -100,7 +149,7 @@ impl TunstackPair {
         let now = Instant::from_nanos(self.now);
         on_timers(&mut self.receiver, now);
         while let Some(frame) = self.there.take() {
-            let received = self.receiver.on_packet(now, Frame::plain(frame));
+            let received = self.receiver.on_packet(now, arrived(frame, self.checksums));
             let (_, data) = received.data.expect("it is in order and nothing waits");
             if self.checking {
                 assert!(super::is_as_sent(&self.chunk, self.counts.bytes, data));
@@ -117,7 +166,7 @@ impl TunstackPair {
         self.now += DELAY;
         let now = Instant::from_nanos(self.now);
         while let Some(frame) = self.back.take() {
-            self.sender.on_packet(now, Frame::plain(frame));
+            self.sender.on_packet(now, arrived(frame, self.checksums));
         }
         self.back.clear();
         drain_events(&mut self.sender);
@@ -136,27 +185,105 @@ impl Pair for TunstackPair {
     }
 }
 
-fn stack(address: Ipv4Addr) -> Stack {
-    let mut config = Config::with_addresses([IpAddr::V4(address)]);
+/// The same two, but a byte goes there and comes back, and then the next; each way and back counts
+/// as a segment.
+pub(crate) struct TunstackPingPong(TunstackPair);
+
+impl TunstackPingPong {
+    /// Two stacks that have exchanged a few bytes, and `idle` other connections.
+    pub(crate) fn new(idle: usize) -> Self {
+        let mut ping_pong = Self(TunstackPair::connected(Checksums::Computed, idle));
+        ping_pong.run(1_000);
+        ping_pong
+    }
+}
+
+impl Pair for TunstackPingPong {
+    fn turn(&mut self) {
+        let TunstackPair { sender, receiver, connection, now, there, back, counts, .. } =
+            &mut self.0;
+        let mut advance = || {
+            *now += DELAY;
+            Instant::from_nanos(*now)
+        };
+        let at = advance();
+        on_timers(sender, at);
+        assert_eq!(sender.write(*connection, b"x"), Ok(1));
+        fill(sender, at, there);
+
+        let at = advance();
+        on_timers(receiver, at);
+        while let Some(frame) = there.take() {
+            let received = receiver.on_packet(at, Frame::plain(frame));
+            let (id, text) = received.data.expect("it is in order and nothing waits");
+            assert_eq!(receiver.write(id, text), Ok(1));
+        }
+        there.clear();
+        drain_events(receiver);
+        fill(receiver, at, back);
+
+        let at = advance();
+        while let Some(frame) = back.take() {
+            let received = sender.on_packet(at, Frame::plain(frame));
+            let (_, text) = received.data.expect("it is in order and nothing waits");
+            assert_eq!(text, b"x");
+            counts.segments += 1;
+            counts.bytes += 1;
+        }
+        back.clear();
+        drain_events(sender);
+    }
+
+    fn counts(&self) -> Counts {
+        self.0.counts
+    }
+}
+
+/// An address of the sender with nothing but idle connections.
+fn idle_address(number: usize) -> IpAddr {
+    let last = u8::try_from(number + 10).expect("few addresses are needed");
+    Ipv4Addr::new(10, 0, 0, last).into()
+}
+
+/// A frame as the device hands it over.
+fn arrived(bytes: &[u8], checksums: Checksums) -> Frame<'_> {
+    let checksum = match checksums {
+        Checksums::Computed => Checksum::Full,
+        Checksums::Vouched => Checksum::Vouched,
+    };
+    Frame { checksum, ..Frame::plain(bytes) }
+}
+
+fn stack(addresses: impl IntoIterator<Item = IpAddr>, checksums: Checksums) -> Stack {
+    let mut config = Config::with_addresses(addresses);
     config.mtu = MTU;
     config.tcp.max_send_buffer = BUFFER;
     config.tcp.max_recv_buffer = BUFFER;
-    Stack::new(config, [7; 32]).expect("the settings make sense")
+    let mut stack = Stack::new(config, [7; 32]).expect("the settings make sense");
+    if checksums == Checksums::Vouched {
+        stack.set_offload(Offload::SegmentationAndChecksums);
+    }
+    stack
 }
 
 /// Polls packets until the frames are full or there are none.
 fn fill(stack: &mut Stack, now: Instant, frames: &mut Frames) {
-    while !frames.is_full()
-        && let Some(packet) = stack.poll_transmit(now)
-    {
-        let frame = frames.push(packet.len());
-        let [first, second] = packet.payload;
-        let (header, rest) = frame.split_at_mut(packet.header.len());
-        let (before, after) = rest.split_at_mut(first.len());
-        header.copy_from_slice(packet.header);
-        before.copy_from_slice(first);
-        after.copy_from_slice(second);
-    }
+    while !frames.is_full() && emit(stack, now, frames) {}
+}
+
+/// Polls a packet into a frame, if there is one.
+fn emit(stack: &mut Stack, now: Instant, frames: &mut Frames) -> bool {
+    let Some(packet) = stack.poll_transmit(now) else {
+        return false;
+    };
+    let frame = frames.push(packet.len());
+    let [first, second] = packet.payload;
+    let (header, rest) = frame.split_at_mut(packet.header.len());
+    let (before, after) = rest.split_at_mut(first.len());
+    header.copy_from_slice(packet.header);
+    before.copy_from_slice(first);
+    after.copy_from_slice(second);
+    true
 }
 
 fn on_timers(stack: &mut Stack, now: Instant) {
