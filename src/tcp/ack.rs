@@ -41,14 +41,14 @@ impl Default for AckDebt {
 }
 
 impl AckDebt {
-    /// RCV.NXT has moved by `advanced`; what arrived was `len` bytes of text in `segments`
-    /// segments. Answers whether the delayed-ACK timer should run.
-    pub(super) fn on_text(&mut self, advanced: u32, len: u32, segments: u32) -> bool {
-        let size = u16::try_from(len.div_ceil(segments.max(1))).unwrap_or(u16::MAX);
-        self.full_size = self.full_size.max(size);
+    /// RCV.NXT has moved by `advanced`; what arrived was `len` bytes of text in segments of `size`,
+    /// but for the last. Answers whether the delayed-ACK timer should run.
+    pub(super) fn on_text(&mut self, advanced: u32, len: u32, size: u32) -> bool {
+        let full = u16::try_from(len.min(size)).unwrap_or(u16::MAX);
+        self.full_size = self.full_size.max(full);
         self.unacked = self.unacked.saturating_add(advanced);
         // RFC 9293 section 3.8.6.3 (SHLD-19): at least every second full-sized segment.
-        if self.unacked > self.full_size.into() || segments > 1 || self.quick > 0 {
+        if self.unacked > self.full_size.into() || len > size || self.quick > 0 {
             self.quick = self.quick.saturating_sub(1);
             self.raise(Owed::Batch);
             return false;
@@ -122,7 +122,7 @@ mod tests {
         let mut debt = AckDebt::default();
         for _ in 0..QUICK {
             assert!(
-                !debt.on_text(1_000, 1_000, 1),
+                !debt.on_text(1_000, 1_000, 1_000),
                 "the first segments are acknowledged without delay"
             );
             assert!(debt.is_due());
@@ -134,13 +134,13 @@ mod tests {
     #[test]
     fn every_second_full_segment_is_acknowledged() {
         let mut debt = settled();
-        assert!(debt.on_text(1_000, 1_000, 1));
+        assert!(debt.on_text(1_000, 1_000, 1_000));
         assert!(!debt.is_due() && debt.is_delayed());
-        assert!(!debt.on_text(1_000, 1_000, 1));
+        assert!(!debt.on_text(1_000, 1_000, 1_000));
         assert!(debt.is_due() && !debt.is_due_now());
         debt.on_sent();
-        assert!(debt.on_text(10, 10, 1));
-        assert!(debt.on_text(10, 10, 1), "small segments wait for the timer");
+        assert!(debt.on_text(10, 10, 10));
+        assert!(debt.on_text(10, 10, 10), "small segments wait for the timer");
         debt.on_timeout();
         assert!(debt.is_due());
     }
@@ -148,18 +148,19 @@ mod tests {
     #[test]
     fn a_super_segment_is_acknowledged_without_delay() {
         let mut debt = settled();
-        assert!(!debt.on_text(64_000, 64_000, 64));
+        assert!(!debt.on_text(64_500, 64_500, 1_000));
         assert!(debt.is_due());
+        assert_eq!(debt.full_size(), 1_000);
         debt.on_sent();
-        assert!(debt.on_text(1_000, 1_000, 1), "its size is not what counts as one segment");
+        assert!(debt.on_text(1_000, 1_000, 1_000), "its size is not what counts as one segment");
     }
 
     #[test]
     fn a_filled_hole_does_not_change_what_a_full_segment_is() {
         let mut debt = settled();
-        debt.on_text(30_000, 1_000, 1);
+        debt.on_text(30_000, 1_000, 1_000);
         debt.on_sent();
-        assert!(debt.on_text(1_000, 1_000, 1));
-        assert!(!debt.on_text(1_000, 1_000, 1), "the second is acknowledged");
+        assert!(debt.on_text(1_000, 1_000, 1_000));
+        assert!(!debt.on_text(1_000, 1_000, 1_000), "the second is acknowledged");
     }
 }

@@ -42,15 +42,16 @@ impl Connection {
         // "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)": newer than the
         // last update. An ACK that advances is newer as well, also on a segment that is sent again
         // and so starts further back: without its window the old one would move right with SND.UNA.
+        let seq = segment.last_seq(self.rcv.edge);
         let newer = advances
-            || self.snd.wl1.is_before(segment.seq)
-            || (self.snd.wl1 == segment.seq && self.snd.wl2.is_at_or_before(segment.ack));
+            || self.snd.wl1.is_before(seq)
+            || (self.snd.wl1 == seq && self.snd.wl2.is_at_or_before(segment.ack));
         if newer && self.snd.una.is_at_or_before(segment.ack) {
             if self.snd.wnd == 0 && window > 0 {
                 self.timers.stop(Timer::Persist);
                 self.persist_backoff = 0;
             }
-            self.set_window(segment.seq, segment.ack, window);
+            self.set_window(seq, segment.ack, window);
         }
         let old = segment.ack.is_before(self.snd.una);
         if self.snd.wnd == 0 && !old && self.timers.is_set(Timer::Persist) && !self.orphan {

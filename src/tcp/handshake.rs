@@ -377,7 +377,7 @@ impl Connection {
 
     /// Takes in the text that came with the SYN, once established.
     pub(crate) fn accept_early_text(&mut self, now: Instant, text: &[u8]) {
-        self.take_text(now, self.rcv.irs + 1, text, 1);
+        self.take_text(now, self.rcv.irs + 1, text, text.len() as u32);
         self.take_fin();
     }
 

@@ -26,8 +26,8 @@ impl Arrival<'_> {
 pub(super) enum Acceptance {
     /// Part of it is in the window (or it is empty and starts there).
     Inside,
-    /// It starts at RCV.NXT and the window is closed: its text is not, but its ACK, URG and RST
-    /// are taken in ("special allowance should be made", MUST-66).
+    /// It starts at RCV.NXT, or before it and reaches beyond, and the window is closed: its text is
+    /// not, but its ACK, URG and RST are taken in ("special allowance should be made", MUST-66).
     ClosedWindow,
     /// It is old, or beyond the window.
     Outside,
@@ -50,8 +50,8 @@ pub(super) fn acceptance(segment: SeqRange, rcv_nxt: SeqNum, rcv_wnd: u32) -> Ac
         // start at its right edge, and would all be lost with the "<".
         (0, _) => window.contains(segment.start) || segment.start == window.end,
         (_, 0) => {
-            let starts_here = segment.start == rcv_nxt;
-            return if starts_here { Acceptance::ClosedWindow } else { Acceptance::Outside };
+            let is_next = segment.start.is_at_or_before(rcv_nxt) && segment.end.is_after(rcv_nxt);
+            return if is_next { Acceptance::ClosedWindow } else { Acceptance::Outside };
         }
         // A segment that covers the whole window has neither end inside it; taking both ends
         // against the window as ranges that overlap catches that too.
@@ -364,14 +364,18 @@ impl Connection {
         let is_old_fin = segment.has(Flags::FIN) && end.is_before(self.rcv.nxt);
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {
-            let segments = segment.segments();
+            let size = segment.size();
+            if segment.payload.len() > size as usize && text.len() < segment.payload.len() {
+                // Of the segments that it stands for, some may be old or beyond the window.
+                self.ack.soon();
+            }
             let straight = hand_out && seq == self.rcv.nxt && self.recv_buffer.is_empty();
             if straight {
-                self.hand_out(now, text.len() as u32, segments);
+                self.hand_out(now, text.len() as u32, size);
                 self.pass_urgent_mark();
                 arrival.text = Some(text);
             } else {
-                self.take_text(now, seq, text, segments);
+                self.take_text(now, seq, text, size);
             }
         } else if !segment.payload.is_empty() || is_old_fin {
             // Nothing of it was new, or the window is closed: say where we stand.
@@ -392,8 +396,9 @@ impl Connection {
         (!text.is_empty()).then_some((start, text))
     }
 
-    /// Puts text into the receive buffer; what lies before RCV.NXT is left out.
-    pub(super) fn take_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], segments: u32) {
+    /// Puts text into the receive buffer, which came in segments of `size` but for the last; what lies
+    /// before RCV.NXT is left out.
+    pub(super) fn take_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], size: u32) {
         let known = seq.len_to(self.rcv.nxt) as usize;
         let Some(text) = text.get(known..).filter(|text| !text.is_empty()) else {
             return;
@@ -402,7 +407,7 @@ impl Connection {
         let advanced =
             self.recv_buffer.insert(self.rcv.nxt, seq.later(self.rcv.nxt), text, self.rcv.fin);
         if advanced > 0 {
-            self.advance_over_text(now, advanced, text.len() as u32, segments);
+            self.advance_over_text(now, advanced, text.len() as u32, size);
             if self.state.is_synchronized() {
                 self.events |= Events::READABLE;
             }
@@ -414,20 +419,20 @@ impl Connection {
         }
     }
 
-    /// The next `len` bytes go to the application as they came.
+    /// The next `len` bytes go to the application as they came, in segments of `size` but for the last.
     #[inline]
-    pub(super) fn hand_out(&mut self, now: Instant, len: u32, segments: u32) {
-        self.advance_over_text(now, len, len, segments);
+    pub(super) fn hand_out(&mut self, now: Instant, len: u32, size: u32) {
+        self.advance_over_text(now, len, len, size);
         self.recv_buffer.on_taken(len as usize);
     }
 
-    /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in `segments`
-    /// segments.
-    fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, segments: u32) {
+    /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in segments of `size`
+    /// but for the last.
+    fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, size: u32) {
         self.rcv.nxt += advanced;
         self.bytes_received += u64::from(advanced);
         self.last_text = now;
-        if self.ack.on_text(advanced, len, segments) {
+        if self.ack.on_text(advanced, len, size) {
             self.timers.start(Timer::DelayedAck, now + self.settings.delayed_ack);
         }
     }
@@ -484,6 +489,9 @@ impl Connection {
 }
 
 #[cfg(test)]
+mod super_segments;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use Acceptance::{ClosedWindow, Inside, Outside};
@@ -508,6 +516,8 @@ mod tests {
 
             assert_eq!(case(0, 1, 0), ClosedWindow);
             assert_eq!(case(1, 1, 0), Outside);
+            assert_eq!(case(-1, 1, 0), Outside);
+            assert_eq!(case(-1, 2, 0), ClosedWindow, "the next byte is among its text");
 
             assert_eq!(case(0, 1, 100), Inside);
             assert_eq!(case(99, 10, 100), Inside);

@@ -49,14 +49,14 @@ impl Connection {
         if advances {
             self.on_new_ack(now, segment, false);
         }
-        self.set_window(segment.seq, segment.ack, window);
+        self.set_window(segment.last_seq(self.rcv.edge), segment.ack, window);
         self.icmp_error = None;
         self.last_heard = now;
         self.unanswered = 0;
         if len == 0 {
             return Some(Arrival::NOTHING);
         }
-        self.hand_out(now, len, segment.segments());
+        self.hand_out(now, len, segment.size());
         Some(Arrival { text: Some(segment.payload), stray: false })
     }
 

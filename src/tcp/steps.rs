@@ -20,10 +20,15 @@ const MTU: usize = 1_500;
 
 /// A connection of a passive open, just established.
 pub(super) fn established(timestamps: bool, ecn: bool) -> Connection {
+    established_with(timestamps, ecn, Settings::default())
+}
+
+/// The same with these settings.
+pub(super) fn established_with(timestamps: bool, ecn: bool, settings: Settings) -> Connection {
     let ours = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
     let flow = Flow::between((ours, 80), (peer, 5_000));
-    let settings = Arc::new(Settings::default());
+    let settings = Arc::new(settings);
     let options = Options {
         mss: Some(1_460),
         window_scale: Some(WindowScale::new(7)),

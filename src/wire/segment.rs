@@ -246,6 +246,22 @@ impl Segment<'_> {
         }
     }
 
+    /// Bytes of text in the largest of the segments of the wire that this one stands for.
+    pub fn size(&self) -> u32 {
+        let len = self.payload.len() as u32;
+        self.segment_size.map_or(len, |size| len.min(u32::from(size.get())))
+    }
+
+    /// SEG.SEQ of the last of the segments of the wire that this one stands for, of those that start
+    /// no later than at `end`.
+    #[inline]
+    pub(crate) fn last_seq(&self, end: SeqNum) -> SeqNum {
+        let Some(size) = self.segment_size else { return self.seq };
+        let last = (self.payload.len() as u32).saturating_sub(1).min(self.seq.len_to(end));
+        let size = u32::from(size.get());
+        self.seq + last / size * size
+    }
+
     /// How many segments of the wire this one stands for (one unless it is a super-segment).
     pub fn segments(&self) -> u32 {
         match self.segment_size {

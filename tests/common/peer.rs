@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
 use tunstack::tcp::{CloseReason, ReadError, State};
@@ -227,6 +228,19 @@ impl Peer {
         }
         self.transcript.note(format!("{:?} < {packet}", self.now));
         self.sends_bytes(&packet.encode());
+    }
+
+    /// Sends a super-segment: what `line` notes is text of several segments of `size` behind one
+    /// header.
+    #[track_caller]
+    pub fn sends_together(&mut self, line: &str, size: u16) {
+        self.drain();
+        let packet = self.packet(line);
+        self.transcript.note(format!("{:?} < {packet} in segments of {size}", self.now));
+        let bytes = packet.encode();
+        let frame = Frame { segment_size: NonZeroU16::new(size), ..Frame::plain(&bytes) };
+        self.stack.on_packet_stored(self.now, frame);
+        self.drain();
     }
 
     /// Sends any bytes at all.
