@@ -53,7 +53,7 @@
 //! | TIME-WAIT records | 262,144 | 32 MiB at 128 bytes each |
 //! | half-open entries, accept queue | 4,096 each for a listener | `somaxconn` |
 //! | connections | 4,194,304 | 4 GiB at 1 KiB each |
-//! | receive window | 64 KiB, doubled each time the reader has kept up with a whole one, to 6 MiB | the offer grows with the reader; memory is taken only by what waits |
+//! | receive window | 64 KiB, growing to 6 MiB with what the reader takes in a round-trip time: twice that, and up to six times while it grows | Linux's rule (dynamic right-sizing): a sender in slow start is never held back, and a slow path is not offered megabytes. Memory is taken only by what waits |
 //! | send buffer | a power of two, once to twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
 //! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |

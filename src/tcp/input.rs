@@ -364,6 +364,7 @@ impl Connection {
         let is_old_fin = segment.has(Flags::FIN) && end.is_before(self.rcv.nxt);
         let mut arrival = Arrival::NOTHING;
         if let Some((seq, text)) = text {
+            self.right_size(now, segment);
             let size = segment.size();
             if segment.payload.len() > size as usize && text.len() < segment.payload.len() {
                 // Of the segments that it stands for, some may be old or beyond the window.
@@ -423,7 +424,7 @@ impl Connection {
     #[inline]
     pub(super) fn hand_out(&mut self, now: Instant, len: u32, size: u32) {
         self.advance_over_text(now, len, len, size);
-        self.recv_buffer.on_taken(len as usize);
+        self.right_sizing.on_taken(len as usize);
     }
 
     /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in segments of `size`

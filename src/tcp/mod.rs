@@ -29,6 +29,7 @@ mod output;
 mod prediction;
 mod recovery;
 mod recv_buffer;
+mod right_sizing;
 mod ring;
 mod rto;
 mod send_buffer;
@@ -68,6 +69,7 @@ use lent::Lent;
 use output::Probe;
 use recovery::Recovery;
 use recv_buffer::RecvBuffer;
+use right_sizing::RightSizing;
 use rto::Rto;
 use send_buffer::SendBuffer;
 use sequence::{ReceiveSequence, SendSequence};
@@ -134,6 +136,7 @@ pub(crate) struct Connection {
     flight: Lent<Flight>,
     send_buffer: Lent<SendBuffer>,
     recv_buffer: RecvBuffer,
+    right_sizing: RightSizing,
     ack: AckDebt,
     timers: TimerTable,
     timestamps: Option<TimestampState>,
@@ -216,6 +219,7 @@ impl Connection {
             flight: Lent::default(),
             send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
+            right_sizing: RightSizing::default(),
             ack: AckDebt::default(),
             timers: TimerTable::default(),
             timestamps: None,
@@ -406,6 +410,7 @@ impl Connection {
             };
         }
         let n = self.recv_buffer.read(into);
+        self.right_sizing.on_taken(n);
         self.pass_urgent_mark();
         self.offer_window();
         Ok(n)

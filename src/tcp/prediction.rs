@@ -56,6 +56,7 @@ impl Connection {
         if len == 0 {
             return Some(Arrival::NOTHING);
         }
+        self.right_size(now, segment);
         self.hand_out(now, len, segment.size());
         Some(Arrival { text: Some(segment.payload), stray: false })
     }

@@ -62,13 +62,11 @@ pub(super) struct RecvBuffer {
     limit: u32,
     /// How far `limit` may grow.
     max: u32,
-    /// Bytes the application has taken since `limit` last grew.
-    taken: u32,
 }
 
 impl RecvBuffer {
     pub(super) fn new(max: u32) -> Self {
-        Self { held: Lent::default(), limit: FIRST_LIMIT.min(max), max, taken: 0 }
+        Self { held: Lent::default(), limit: FIRST_LIMIT.min(max), max }
     }
 
     /// In-order bytes not yet read.
@@ -145,7 +143,6 @@ impl RecvBuffer {
         if self.is_empty() {
             self.held.ring.clear();
         }
-        self.on_taken(n);
         n
     }
 
@@ -164,16 +161,10 @@ impl RecvBuffer {
         self.limit = self.limit.min(max);
     }
 
-    /// Notes that the application took `n` bytes, from here or straight from a frame.
-    ///
-    /// A reader that has kept up with a whole window may be offered a larger one. Only the offer
+    /// Offers `wanted` bytes, as far as allowed, unless more is offered already. Only the offer
     /// grows: memory is taken when bytes have to wait.
-    pub(super) fn on_taken(&mut self, n: usize) {
-        self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-        if self.taken >= self.limit && self.limit < self.max {
-            self.limit = self.limit.saturating_mul(2).min(self.max);
-            self.taken = 0;
-        }
+    pub(super) fn offer(&mut self, wanted: u32) {
+        self.limit = self.limit.max(wanted.min(self.max));
     }
 
     /// Notes the peer's FIN beyond a hole, so that SACK blocks tell of it as Linux's do: the peer

@@ -42,14 +42,13 @@ fn one_island_too_many_is_dropped_but_islands_may_still_grow() {
 }
 
 #[test]
-fn a_reader_that_keeps_up_is_offered_more_until_the_maximum() {
+fn the_offer_grows_up_to_the_maximum_and_does_not_shrink() {
     let mut buffer = RecvBuffer::new(200_000);
     assert_eq!(buffer.limit(), 65_535);
-    buffer.on_taken(65_534);
-    assert_eq!(buffer.limit(), 65_535);
-    buffer.on_taken(1);
-    assert_eq!(buffer.limit(), 131_070);
-    buffer.on_taken(1 << 20);
+    buffer.offer(100_000);
+    buffer.offer(70_000);
+    assert_eq!(buffer.limit(), 100_000);
+    buffer.offer(300_000);
     assert_eq!(buffer.limit(), 200_000);
 }
 
