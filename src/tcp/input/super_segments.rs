@@ -128,9 +128,9 @@ impl Peer {
         let len = arriving.len.min(seq.len_to(end));
         let offset = self.start.len_to(seq) as usize;
         self.clock += arriving.moved;
-        if !connection.recv_buffer.has_hole() {
-            // Not while a hole is open: of the segments that close it the last ones may be old by
-            // then, and bring no window; together they do.
+        if seq.is_at_or_after(connection.rcv.nxt) && !connection.recv_buffer.has_hole() {
+            // Of what comes again the first segments bring no window, and of what closes a hole the
+            // last ones may be old by then; together they do, and newer is what they bring.
             self.window = arriving.window;
         }
         let timestamps = self.has_timestamps.then_some(Timestamps { value: self.clock, echo: 1 });
