@@ -78,8 +78,9 @@ fn every_round_trip_gives_a_sample() {
             peer.passes(ms(rtt));
             peer.sends(&ack(n));
             srtt = srtt * 7 / 8 + rtt * 1_000_000 / 8;
-            let measured = peer.stack.info(peer.id).and_then(|info| info.rtt);
-            assert_eq!(measured.map(|rtt| rtt.as_nanos() as u64), Some(srtt), "after {rtt} ms");
+            let measured = peer.stack.info(peer.id).and_then(|info| info.rtt).expect("a sample");
+            let off = (measured.as_nanos() as u64).abs_diff(srtt);
+            assert!(off < 100, "after {rtt} ms: {measured:?}, {off} ns off");
         }
     });
 }

@@ -245,7 +245,7 @@ impl Stack {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let connections = self.deadlines.earliest();
         let syn_acks = self.syn_acks.earliest(&self.slabs.half_open);
-        let expiry = self.expiry.earliest(&self.slabs.time_wait);
+        let expiry = self.expiry.earliest(self.now, &self.slabs.time_wait);
         [connections, syn_acks, expiry].into_iter().flatten().min()
     }
 

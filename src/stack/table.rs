@@ -41,8 +41,8 @@ impl Slabs {
 }
 
 /// Parts of a hash table. Each grows by itself, so that no growth moves more than one of them holds:
-/// of a million connections about a thousand, which takes some 100 microseconds.
-const PARTS: usize = 1_024;
+/// of a million connections about 250, which takes some ten microseconds.
+const PARTS: usize = 4_096;
 
 /// A hash table that stores names only; the four-tuples stay in the slabs, so that an entry costs
 /// nine bytes, and its share of the room left for others.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use slotmap::SlotMap;
 
 use crate::tcp::{ChallengeLimit, Outgoing, Remains, timestamps};
-use crate::time::{Duration, Instant, PackedInstant};
+use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps};
 
 slotmap::new_key_type! {
@@ -28,11 +28,36 @@ pub(super) struct TimeWaitRecord {
     ts_recent: u32,
     window: u16,
     limit: ChallengeLimit,
-    expires: PackedInstant,
+    expires: Expiry,
     /// The Differentiated Services field of the connection, which our ACKs keep, as Linux's do. Its
     /// time to live is not kept: the stack's stands in for it.
     diffserv: u8,
     marks: Marks,
+}
+
+/// When a record expires, in milliseconds that wrap after 49 days: nobody waits for half as long.
+#[derive(Clone, Copy, Debug)]
+struct Expiry(u32);
+
+impl Expiry {
+    /// No earlier than `instant`.
+    fn at(instant: Instant) -> Self {
+        Self(instant.as_nanos().div_ceil(1_000_000) as u32)
+    }
+
+    /// Milliseconds until then; negative when it has passed.
+    fn left(self, now: Instant) -> i32 {
+        self.0.wrapping_sub(now.as_millis() as u32) as i32
+    }
+
+    fn has_passed(self, now: Instant) -> bool {
+        self.left(now) <= 0
+    }
+
+    /// The same as a point in time.
+    fn seen_from(self, now: Instant) -> Instant {
+        Instant::from_millis(now.as_millis().saturating_add_signed(self.left(now).into()))
+    }
 }
 
 bitflags::bitflags! {
@@ -71,7 +96,7 @@ impl TimeWaitRecord {
             ts_recent: ts_recent.unwrap_or_default(),
             window: recv_scale.compress(recv_window),
             limit: ChallengeLimit::default(),
-            expires: expires.into(),
+            expires: Expiry::at(expires),
             diffserv,
             marks,
         }
@@ -151,7 +176,7 @@ impl TimeWaitRecord {
     /// 2 MSL start anew. Answers whether the record needs another place in the queue of expiries:
     /// once, however often the peer repeats its FIN.
     pub(super) fn restart(&mut self, expires: Instant) -> bool {
-        self.expires = expires.into();
+        self.expires = Expiry::at(expires);
         let first = !self.is_restarted();
         self.marks |= Marks::RESTARTED;
         first
@@ -178,11 +203,12 @@ impl ExpiryQueue {
     /// When there may be something to do.
     pub(super) fn earliest(
         &self,
+        now: Instant,
         records: &SlotMap<TimeWaitId, TimeWaitRecord>,
     ) -> Option<Instant> {
         let record = records.get(*self.0.front()?);
         let live = record.filter(|record| !record.is_restarted());
-        Some(live.map_or(Instant::ZERO, |record| record.expires.get()))
+        Some(live.map_or(Instant::ZERO, |record| record.expires.seen_from(now)))
     }
 
     /// The next record that has expired.
@@ -198,7 +224,7 @@ impl ExpiryQueue {
             };
             let has_another_place = record.is_restarted();
             record.marks -= Marks::RESTARTED;
-            if !has_another_place && record.expires.get() > now {
+            if !has_another_place && !record.expires.has_passed(now) {
                 break;
             }
             self.0.pop_front();
@@ -231,6 +257,20 @@ impl ExpiryQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_expires_within_a_millisecond_also_when_that_wraps() {
+        let wrap = Instant::from_millis(1 << 32);
+        for start in [Instant::ZERO, wrap - Duration::from_nanos(30_500_000_001)] {
+            let at = start + Duration::from_secs(60);
+            let expiry = Expiry::at(at);
+            assert!(!expiry.has_passed(start) && !expiry.has_passed(at - Duration::from_nanos(1)));
+            assert!(expiry.has_passed(at + Duration::from_millis(1)));
+            let seen = expiry.seen_from(start);
+            assert!(at <= seen && seen < at + Duration::from_millis(1), "{seen:?}");
+            assert!(expiry.has_passed(seen));
+        }
+    }
 
     /// A record with its places in the slab and the queue, and in a hash table that has just
     /// doubled.

@@ -258,6 +258,8 @@ impl Side {
         // those before them have closed a hole, or may lie beyond the window.
         assert!(this.snd.wl1.is_at_or_before(whole.snd.wl1));
         this.snd.wl1 = whole.snd.wl1;
+        // Where the rounds end by which the offer grows: a super-segment ends one at most.
+        this.right_sizing = whole.right_sizing;
         // TS.Recent, where text comes again before it is acknowledged: the segment in which
         // Last.ACK.sent lies is old, the super-segment is not (as Linux).
         if let (Some(this), Some(whole)) = (&mut this.timestamps, &whole.timestamps) {
