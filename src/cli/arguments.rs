@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tunstack::runtime::MAX_SPIN;
 
 use super::Failure;
 
@@ -40,6 +42,9 @@ pub(super) struct Serve {
     /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
+    /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = spin)]
+    pub(super) spin: Duration,
     /// Port of the HTTP server, and the directory it serves instead of its status page
     #[arg(long, value_name = "PORT[,DIR]", default_value = "80", value_parser = http)]
     pub(super) http: Http,
@@ -90,6 +95,9 @@ pub(super) struct Connect {
     /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
+    /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
+    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = spin)]
+    pub(super) spin: Duration,
     /// The peer: an address or a name
     #[arg(value_name = "HOST")]
     pub(super) host: String,
@@ -181,6 +189,13 @@ fn mtu(text: &str) -> Result<usize, String> {
     }
 }
 
+fn spin(text: &str) -> Result<Duration, String> {
+    match text.parse().map(Duration::from_micros) {
+        Ok(limit) if limit <= MAX_SPIN => Ok(limit),
+        _ => Err(format!("give 0 to {} whole microseconds", MAX_SPIN.as_micros())),
+    }
+}
+
 fn time_wait(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(seconds @ 0..=MAX_TIME_WAIT) => Ok(seconds),
@@ -236,24 +251,25 @@ mod tests {
         let ports = serve.ports().map(|(name, port)| (name, port.get()));
         assert_eq!(ports, [("http", 80), ("echo", 7), ("discard", 9), ("chargen", 19)]);
         assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
-        assert_eq!(serve.offload, Offload::Auto);
+        assert_eq!((serve.offload, serve.spin), (Offload::Auto, Duration::ZERO));
     }
 
     #[test]
     fn everything_can_be_given() {
         let serve = serve(
             "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on \
-             --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
+             --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
         );
         let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         assert_eq!(serve.addresses, addresses);
         assert_eq!((serve.mtu, serve.offload), (Some(9000), Offload::On));
         assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
         assert_eq!(serve.chargen.get(), 65_535);
+        assert_eq!(serve.spin, Duration::from_micros(20));
         assert_eq!(serve.time_wait, 2);
         assert!(matches!(
-            parse_words("connect --tun t1 --address 10.0.0.2 --offload off example 80"),
-            Ok(Command::Connect(Connect { offload: Offload::Off, .. }))
+            parse_words("connect --tun t1 --address 10.0.0.2 --offload off --spin 50 example 80"),
+            Ok(Command::Connect(Connect { offload: Offload::Off, spin: MAX_SPIN, .. }))
         ));
     }
 
@@ -265,6 +281,9 @@ mod tests {
             ("serve --address 10.0.0", &["10.0.0", "--address", "10.203.0.2"]),
             ("serve --address 10.0.0.2 --address 10.0.0.2", &["10.0.0.2", "twice"]),
             ("serve --offload maybe", &["maybe", "--offload", "auto", "on", "off"]),
+            ("serve --spin 51", &["51", "--spin", "0 to 50 whole microseconds"]),
+            ("serve --spin 0.5", &["0.5", "--spin", "0 to 50 whole microseconds"]),
+            ("connect --spin much host 1", &["much", "--spin", "0 to 50 whole microseconds"]),
             ("serve --http 0", &["0", "--http", "1 to 65535"]),
             ("serve --http 80,", &["80,", "--http", "directory"]),
             ("serve --echo 70000", &["70000", "--echo", "1 to 65535"]),

@@ -50,6 +50,7 @@ fn serve<D: Device>(
 ) -> Result<(), Failure> {
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, device).map_err(Failure::new)?;
+    runtime.set_spin(arguments.spin);
     let any = any_address(addresses);
     for ((name, port), app) in arguments.ports().into_iter().zip(apps) {
         let on = SocketAddr::new(any, port.get());

@@ -10,14 +10,17 @@
 //!
 //! Every turn of the loop does a bounded amount of each kind of work, so that no flood of packets
 //! keeps timers or other connections waiting: a batch of packets, the timers that are due, events,
-//! packets to send; then it sleeps until a packet arrives, a timer is due, or somebody wakes it.
+//! packets to send; then it sleeps until a packet arrives, a timer is due, or somebody wakes it. It
+//! may look out for these for a moment before it sleeps ([`Runtime::set_spin`]).
 
 mod app;
 mod clock;
 mod ending;
 mod outlet;
 mod poller;
+mod processors;
 mod signals;
+mod spin;
 mod waker;
 
 #[cfg(test)]
@@ -27,17 +30,21 @@ mod tests;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use self::clock::CachedClock;
 pub use app::{App, AppId};
 pub use clock::Clock;
+pub use spin::MAX_SPIN;
 pub use waker::Waker;
 
 use self::app::Apps;
 use self::ending::Ending;
 use self::outlet::Outlet;
-use self::poller::Poller;
+use self::poller::{Poller, Woken};
+use self::processors::Processors;
 use self::signals::EndSignals;
+use self::spin::Spin;
 use crate::device::{Device, LARGEST_FRAME};
 use crate::stack::{ConnId, Event, ListenerId, Stack};
 use crate::time::Instant;
@@ -67,6 +74,9 @@ pub struct Runtime<D: Device> {
     apps: Apps,
     clock: CachedClock,
     poller: Poller,
+    /// Whether it pays off to look out before a sleep.
+    spin: Spin,
+    processors: Processors,
     waker: Waker,
     /// Signals that end the loop.
     signals: Option<EndSignals>,
@@ -99,6 +109,8 @@ impl<D: Device> Runtime<D> {
             apps: Apps::default(),
             clock: CachedClock::new(Clock::start()),
             poller,
+            spin: Spin::new(Duration::ZERO),
+            processors: Processors::default(),
             waker,
             signals: None,
             buffer: vec![0; LARGEST_FRAME].into_boxed_slice(),
@@ -140,6 +152,17 @@ impl<D: Device> Runtime<D> {
         self.poller.wake_by(signals.fd())?;
         self.signals = Some(signals);
         Ok(())
+    }
+
+    /// Lets the loop look out for packets before it sleeps, for at most `limit` each time; zero, the
+    /// default, turns it off, and more than [`MAX_SPIN`] counts as that.
+    ///
+    /// It does so only while that pays off, and never while the thread may run on one processor only
+    /// (`sched_getaffinity`, which is looked at again every second). That spares the time it takes to
+    /// be woken, and costs that of a processor. Timers, signals and the [`Waker`] are minded
+    /// meanwhile.
+    pub fn set_spin(&mut self, limit: Duration) {
+        self.spin = Spin::new(limit);
     }
 
     /// Takes in a program that serves nothing yet.
@@ -210,17 +233,21 @@ impl<D: Device> Runtime<D> {
         Ok(has_more)
     }
 
-    /// Sleeps until there is something to do; if there is already, only looks whether packets or
+    /// Waits until there is something to do; if there is already, only looks whether packets or
     /// signals have come meanwhile.
     fn rest(&mut self, has_more: bool) -> io::Result<()> {
-        // What has passed since makes the sleep longer, by no more than that.
-        let now = self.clock.last();
         self.poller.wait_for(self.device.fd(), self.outlet.is_blocked())?;
         let woken = if has_more {
             self.poller.look()?
         } else {
-            self.device.idle();
-            self.poller.sleep(now, self.deadline())?
+            // What has passed since makes the sleep longer, by no more than that.
+            let now = self.clock.last();
+            let budget = self.spin.budget();
+            if !budget.is_zero() && self.processors.are_several(now) {
+                self.look_out(now, budget)?
+            } else {
+                self.sleep(now)?
+            }
         };
         if woken.failed {
             return Err(self.device.failure());
@@ -230,6 +257,40 @@ impl<D: Device> Runtime<D> {
             signals.take();
         }
         Ok(())
+    }
+
+    /// Looks until something happens, a timer is due or the time is up, and then sleeps.
+    fn look_out(&mut self, start: Instant, limit: Duration) -> io::Result<Woken> {
+        let (end, deadline) = (start + limit, self.deadline());
+        let mut has_waited = false;
+        loop {
+            let woken = self.poller.look()?;
+            if woken.by_event {
+                if has_waited {
+                    self.spin.found(self.processors.were_needed());
+                }
+                return Ok(woken);
+            }
+            has_waited = true;
+            let now = self.clock.read();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(woken);
+            }
+            if end <= now {
+                self.spin.missed();
+                return self.sleep(now);
+            }
+        }
+    }
+
+    /// Sleeps until something happens or a timer is due; it is `now`.
+    fn sleep(&mut self, now: Instant) -> io::Result<Woken> {
+        self.device.idle();
+        let woken = self.poller.sleep(now, self.deadline())?;
+        if woken.by_event {
+            self.spin.slept(self.clock.read().since(now));
+        }
+        Ok(woken)
     }
 
     fn wake_apps(&mut self) {

@@ -24,6 +24,8 @@ pub(super) struct Woken {
     pub(super) failed: bool,
     /// Something else than the device and the timer.
     pub(super) by_another: bool,
+    /// Not just the timer or nothing at all: the device's descriptor or something else.
+    pub(super) by_event: bool,
 }
 
 /// Waits for the loop.
@@ -119,12 +121,16 @@ impl Poller {
         for event in events.iter().take(count) {
             match event.data() {
                 DEVICE => {
+                    woken.by_event = true;
                     let flags = event.events();
                     woken.readable |= flags.contains(EpollFlags::EPOLLIN);
                     woken.failed |= flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
                 }
                 TIMER => self.armed_for = None,
-                _ => woken.by_another = true,
+                _ => {
+                    woken.by_event = true;
+                    woken.by_another = true;
+                }
             }
         }
         Ok(woken)
@@ -140,7 +146,8 @@ mod tests {
     use super::super::waker::Waker;
     use super::*;
 
-    const NOTHING: Woken = Woken { readable: false, failed: false, by_another: false };
+    const NOTHING: Woken =
+        Woken { readable: false, failed: false, by_another: false, by_event: false };
 
     #[test]
     fn a_sleep_is_never_shorter_than_it_should_be() {
@@ -189,7 +196,7 @@ mod tests {
         poller.wait_for(Some(reader.as_fd()), false).unwrap();
         assert_eq!(poller.look().unwrap(), NOTHING);
         waker.wake();
-        let by_another = Woken { by_another: true, ..NOTHING };
+        let by_another = Woken { by_another: true, by_event: true, ..NOTHING };
         assert_eq!(poller.sleep(Instant::ZERO, None).unwrap(), by_another);
         nix::unistd::write(&writer, b"x").unwrap();
         assert!(poller.look().unwrap().readable);
@@ -203,7 +210,8 @@ mod tests {
         let mut poller = Poller::new().unwrap();
         poller.wait_for(Some(writer.as_fd()), true).unwrap();
         // Returns at all: there is no deadline.
-        assert_eq!(poller.sleep(Instant::ZERO, None).unwrap(), NOTHING);
+        let room = Woken { by_event: true, ..NOTHING };
+        assert_eq!(poller.sleep(Instant::ZERO, None).unwrap(), room);
         poller.wait_for(Some(writer.as_fd()), false).unwrap();
         let clock = Clock::start();
         let deadline = Instant::from_nanos(1_500_000);

@@ -391,3 +391,114 @@ fn resets_to_strangers_go_first_and_others_have_their_share() {
     assert_eq!(ports.iter().filter(|&&port| port > 1_000).count(), RECEIVE_PACKETS);
     assert!(ports.len() <= SEND_SEGMENTS + RECEIVE_PACKETS, "{}", ports.len());
 }
+
+/// Never has a packet, and counts how often the loop went to sleep.
+#[derive(Default)]
+struct Silent {
+    sleeps: u32,
+}
+
+impl Device for Silent {
+    fn receive<'b>(&mut self, _: &'b mut [u8]) -> io::Result<Frame<'b>> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, _: &Transmit<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn mtu(&self) -> usize {
+        1500
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn idle(&mut self) {
+        self.sleeps += 1;
+    }
+}
+
+/// A loop that may spin and has learnt that this pays off.
+fn silent_loop() -> Runtime<Silent> {
+    let config = crate::stack::Config::with_addresses([SERVER]);
+    let stack = Stack::new(config, [7; 32]).unwrap();
+    let mut runtime = Runtime::new(stack, Silent::default()).unwrap();
+    runtime.set_spin(MAX_SPIN);
+    runtime.spin.slept(Duration::ZERO);
+    assert_eq!(runtime.spin.budget(), MAX_SPIN);
+    let no_descriptor = None;
+    runtime.poller.wait_for(no_descriptor, false).unwrap();
+    runtime
+}
+
+/// So long that whoever looks out for it has hung.
+const FOR_EVER: Duration = Duration::from_secs(60);
+
+#[test]
+fn who_looks_out_sees_the_waker() {
+    let mut runtime = silent_loop();
+    let waker = runtime.waker();
+    let now = runtime.clock.read();
+    let another = std::thread::spawn(move || waker.wake());
+    assert!(runtime.look_out(now, FOR_EVER).unwrap().by_another);
+    another.join().unwrap();
+    assert_eq!(runtime.device().sleeps, 0);
+}
+
+#[test]
+fn who_looks_out_sees_signals() {
+    // In a thread of its own, whose mask ends with it.
+    let in_thread = || {
+        let mut runtime = silent_loop();
+        runtime.end_on_signals(&[nix::libc::SIGUSR2]).unwrap();
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGUSR2).unwrap();
+        let now = runtime.clock.read();
+        let woken = runtime.look_out(now, FOR_EVER).unwrap();
+        // One that nobody takes in would end the process with the loop.
+        runtime.signals.as_mut().unwrap().take();
+        assert!(woken.by_another);
+        assert_eq!(runtime.device().sleeps, 0);
+    };
+    std::thread::spawn(in_thread).join().unwrap();
+}
+
+#[test]
+fn who_looks_out_minds_the_timers_and_learns_nothing_from_them() {
+    let mut runtime = silent_loop();
+    let now = runtime.clock.read();
+    let due = now + Duration::from_millis(2);
+    runtime.due = Some(due);
+    assert!(!runtime.look_out(now, FOR_EVER).unwrap().by_event);
+    assert!(runtime.clock.last() >= due);
+    assert_eq!(runtime.device().sleeps, 0);
+    assert_eq!(runtime.spin.budget(), MAX_SPIN);
+}
+
+#[test]
+fn who_has_looked_out_in_vain_sleeps() {
+    let mut runtime = silent_loop();
+    let now = runtime.clock.read();
+    let due = now + Duration::from_millis(2);
+    runtime.due = Some(due);
+    runtime.look_out(now, Duration::from_micros(1)).unwrap();
+    assert!(runtime.clock.read() >= due);
+    assert_eq!(runtime.device().sleeps, 1);
+    assert_eq!(runtime.spin.budget(), Duration::ZERO);
+}
+
+/// Whether the loop goes to sleep in this thread, though spins have paid off.
+fn sleeps_at_once() -> bool {
+    let mut runtime = silent_loop();
+    runtime.waker().wake();
+    runtime.rest(false).unwrap();
+    runtime.device().sleeps > 0
+}
+
+#[test]
+fn nobody_looks_out_with_one_processor() {
+    let now = Instant::ZERO;
+    assert_eq!(sleeps_at_once(), !Processors::default().are_several(now));
+    processors::tests::on_one_processor(|_| assert!(sleeps_at_once()));
+}

@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &Connect) -> Result<(), Failure> {
     let (tun, config) = link::open(&arguments.tun, &addresses, None, arguments.offload)?;
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, tun).map_err(Failure::new)?;
+    runtime.set_spin(arguments.spin);
     let waker = runtime.waker();
     signals::end(&mut runtime)?;
     let cannot_start = |error| Failure::new(format!("cannot start a thread: {error}"));
