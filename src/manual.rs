@@ -63,6 +63,7 @@
 //! | least burst | 2 full-sized segments | the last of a burst is marked with PSH, as Linux does, so that a receiver which gathers segments passes them on |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
 //! | ECN | agreed to when the peer asks, not asked for | `tcp_ecn` 2: some middleboxes still drop a SYN that asks (RFC 3168 section 6.1.1.1) |
+//! | spinning | the program 50 us, the library off | see below |
 //! | TTL | 64 | |
 //! | Differentiated Services field | 0 | no service is asked for; ECN has its two bits to itself |
 //! | don't fragment | set | path MTU discovery (RFC 1191) |
@@ -90,6 +91,27 @@
 //!   handed super-segments that nobody has summed. So each kind sets all that matters to it, and reads
 //!   back whether there is a header.
 //! - *Only TCP* is taken as super-segments. Datagrams come one by one: nobody here would read more.
+//!
+//! # Spinning
+//!
+//! Where client and stack run on two processors, each answer waits until a processor that has gone to
+//! sleep is awake again. So the event loop may go on looking for a while before it sleeps: the program
+//! for 50 us (`--spin`), about what such a sleep costs; a program that embeds the stack says how long
+//! itself ([`Runtime::set_spin`](crate::runtime::Runtime::set_spin)), and unless it does, never, since
+//! it knows what else its processors are for.
+//!
+//! - *Only where it pays off* (`runtime/spin.rs`): after a spin in vain come one, two, four, and at last
+//!   64 short sleeps before the next; each spin that finds something halves that. Longer sleeps than
+//!   200 us do not count, so an idle stack does not spin, and a stream that ends costs one spin.
+//! - *Never on one processor* (`runtime/processors.rs`): whoever sends the next packet needs it. The
+//!   thread's mask is looked at before the first spin and then at most once a second, as a process may be bound
+//!   at any time.
+//! - *Not against others*: a spin during which another thread took the processor counts as one in
+//!   vain, though it found something. With more threads than processors the one that had to wait was
+//!   often the client.
+//! - *Nothing waits for it*: to look is to poll with a timeout of zero, which sees packets, the waker
+//!   and signals alike (and costs less than a read of the device that finds nothing); a timer that is due
+//!   ends the spin.
 //!
 //! # Where the letter of RFC 9293 is left
 //!

@@ -43,7 +43,7 @@ pub(super) struct Serve {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
-    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = spin)]
+    #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
     /// Port of the HTTP server, and the directory it serves instead of its status page
     #[arg(long, value_name = "PORT[,DIR]", default_value = "80", value_parser = http)]
@@ -96,7 +96,7 @@ pub(super) struct Connect {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
-    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = spin)]
+    #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
     /// The peer: an address or a name
     #[arg(value_name = "HOST")]
@@ -251,7 +251,7 @@ mod tests {
         let ports = serve.ports().map(|(name, port)| (name, port.get()));
         assert_eq!(ports, [("http", 80), ("echo", 7), ("discard", 9), ("chargen", 19)]);
         assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
-        assert_eq!((serve.offload, serve.spin), (Offload::Auto, Duration::ZERO));
+        assert_eq!((serve.offload, serve.spin), (Offload::Auto, MAX_SPIN));
     }
 
     #[test]
@@ -268,8 +268,8 @@ mod tests {
         assert_eq!(serve.spin, Duration::from_micros(20));
         assert_eq!(serve.time_wait, 2);
         assert!(matches!(
-            parse_words("connect --tun t1 --address 10.0.0.2 --offload off --spin 50 example 80"),
-            Ok(Command::Connect(Connect { offload: Offload::Off, spin: MAX_SPIN, .. }))
+            parse_words("connect --tun t1 --address 10.0.0.2 --offload off --spin 0 example 80"),
+            Ok(Command::Connect(Connect { offload: Offload::Off, spin: Duration::ZERO, .. }))
         ));
     }
 
