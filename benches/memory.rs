@@ -29,12 +29,11 @@ mod pauses;
 mod world;
 
 use std::env;
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use allocator::held;
-use measure::{is_quick, output_within, verdict};
+use measure::{is_quick, output_within, resident_in, verdict};
 use world::World;
 
 /// The flag by which this program is started for one row.
@@ -111,11 +110,12 @@ fn said_of_row(kind: usize, count: usize) -> String {
 /// Measures a row, and says it; what took longest follows in lines of its own.
 fn row(Kind { name, goal, fill }: Kind, count: usize) {
     let mut world = World::new(count);
+    let resident = || resident_in("/proc/self/status").expect("every process has one");
     let before = (resident(), held(), world.memory());
     fill(&mut world, count);
-    let resident = resident();
+    let now = resident();
     let each = |now: usize, before: usize| now.saturating_sub(before) as f64 / count as f64;
-    let resident = each(resident, before.0);
+    let resident = each(now, before.0);
     let (requested, taken) = held();
     let requested = each(requested, before.1.0);
     let taken = each(taken, before.1.1);
@@ -126,15 +126,6 @@ fn row(Kind { name, goal, fill }: Kind, count: usize) {
     );
     println!("| {name}: `on_packet` | {} |", world.on_packet);
     println!("| {name}: a step | {} |", world.opening);
-}
-
-/// Bytes of this process that are in memory.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("every process has one");
-    // VmRSS:	    1234 kB
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-    let kibibytes = line.split_whitespace().next().and_then(|text| text.parse::<usize>().ok());
-    kibibytes.expect("a number") << 10
 }
 
 /// Microseconds that it takes to look at the clock.

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -85,6 +86,14 @@ pub(crate) fn interleave<T, E>(
         }
     }
     Ok((firsts, seconds))
+}
+
+/// Bytes in memory of the process whose /proc/PID/status this is; `None` when it has ended.
+pub(crate) fn resident_in(status: &str) -> Option<usize> {
+    let status = fs::read_to_string(status).ok()?;
+    // VmRSS:	    1234 kB
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<usize>().ok()? << 10)
 }
 
 /// Whether a figure that should be small is small enough.

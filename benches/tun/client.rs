@@ -23,7 +23,7 @@ pub(crate) const AT_A_TIME: usize = 64;
 /// Bytes that each of them sends and gets back.
 const TEXT: usize = 64;
 /// Bytes written or read at a time in bulk.
-const CHUNK: usize = 256 << 10;
+pub(crate) const CHUNK: usize = 256 << 10;
 
 /// What the client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,14 @@ pub(crate) fn run(work: Work, server: SocketAddrV4, seconds: f64) -> io::Result<
     Ok(())
 }
 
+/// Connects as the measurements do.
+///
+/// # Errors
+/// When the server does not take it.
+pub(crate) fn connect_to(server: SocketAddrV4) -> io::Result<TcpStream> {
+    open(server, SockFlag::empty())
+}
+
 fn open(server: SocketAddrV4, flags: SockFlag) -> io::Result<TcpStream> {
     let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
     setsockopt(&socket, sockopt::TcpCongestion, &OsString::from(CONGESTION))?;
@@ -98,7 +106,7 @@ fn open(server: SocketAddrV4, flags: SockFlag) -> io::Result<TcpStream> {
 /// The bytes that were sent and acknowledged: it ends when the server has closed, which it does
 /// when it has got all of them.
 fn send(server: SocketAddrV4, end: Instant) -> io::Result<u64> {
-    let mut stream = open(server, SockFlag::empty())?;
+    let mut stream = connect_to(server)?;
     let chunk = vec![b'x'; CHUNK];
     let mut sent = 0;
     while Instant::now() < end {
@@ -111,7 +119,7 @@ fn send(server: SocketAddrV4, end: Instant) -> io::Result<u64> {
 }
 
 fn receive(server: SocketAddrV4, end: Instant) -> io::Result<u64> {
-    let mut stream = open(server, SockFlag::empty())?;
+    let mut stream = connect_to(server)?;
     let mut chunk = vec![0; CHUNK];
     let mut received = 0;
     while Instant::now() < end {
@@ -123,7 +131,7 @@ fn receive(server: SocketAddrV4, end: Instant) -> io::Result<u64> {
 }
 
 fn ping_pong(server: SocketAddrV4, end: Instant) -> io::Result<u64> {
-    let mut stream = open(server, SockFlag::empty())?;
+    let mut stream = connect_to(server)?;
     stream.set_nodelay(true)?;
     let mut round_trips = 0u64;
     let mut byte = [0];

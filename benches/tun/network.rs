@@ -1,6 +1,7 @@
 //! The network that the bench makes for itself, and where its processes run.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -54,6 +55,14 @@ pub(crate) fn make_tun(name: &str, net: u8) -> Result<(), String> {
         .map_err(|error| format!("{error}: run as root, or allow this user /dev/net/tun"))?;
     ip(&format!("address add 10.{net}.0.1/24 dev {name}"))?;
     ip(&format!("link set dev {name} mtu {MTU} txqueuelen {QUEUE} up"))
+}
+
+/// Gives the host one more address on an interface.
+///
+/// # Errors
+/// When there is no such interface.
+pub(crate) fn add_address(name: &str, address: Ipv4Addr) -> Result<(), String> {
+    ip(&format!("address add {address}/24 dev {name}"))
 }
 
 /// Takes this process into a second namespace, joined to that of process `peer` by a veth pair. There

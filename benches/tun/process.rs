@@ -7,6 +7,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::measure::resident_in;
+
 /// How long a server may take until it is ready.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -73,6 +75,16 @@ impl Server {
             times.waited += nanoseconds.next().unwrap_or(0.0) / 1e9;
         }
         Ok(times)
+    }
+
+    /// Bytes of it that are in memory.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn resident(&self) -> Result<f64, String> {
+        let path = format!("/proc/{}/status", self.id());
+        let resident = resident_in(&path).ok_or_else(|| format!("the server has ended: {path}"))?;
+        Ok(resident as f64)
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) const SERVE_TUNSTACK: &str = "--serve-tunstack";
 pub(crate) const SERVE_FLOOR: &str = "--serve-floor";
 pub(crate) const SERVE_KERNEL: &str = "--serve-kernel";
 pub(crate) const CLIENT: &str = "--client";
+pub(crate) const CROWD: &str = "--crowd";
+pub(crate) const MIXTURE: &str = "--mixture";
 
 /// Whether tunstack leaves segmentation and checksums to the kernel: what `--offload` is given.
 pub(crate) fn offload() -> String {
@@ -127,9 +129,7 @@ impl Side {
                 command.args([BULK_BUFFER.to_string(), offload()]);
             }
             Self::Tunstack => {
-                command = Command::new(program());
-                command.args(["serve", "--tun", self.interface(), "--address", &address]);
-                command.args(["--offload", &offload()]);
+                command = tunstack(self.interface(), self.address(), &offload());
             }
             Self::Smoltcp => {
                 // Those that are closing are not free yet, hence twice as many as are in use.
@@ -176,6 +176,14 @@ pub(crate) fn floor_settings(arguments: &[&str]) -> Result<Settings, String> {
 /// When the text is no such value.
 pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text} is not what it should be"))
+}
+
+/// The command that has `tunstack` serve everything it can, with `--offload` as given.
+pub(crate) fn tunstack(interface: &str, address: Ipv4Addr, offload: &str) -> Command {
+    let mut command = Command::new(program());
+    command.args(["serve", "--tun", interface, "--address", &address.to_string()]);
+    command.args(["--offload", offload]);
+    command
 }
 
 /// The `tunstack` that is measured.
