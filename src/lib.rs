@@ -17,7 +17,7 @@
 //! - [`wire`]: bytes to values and back; no connections.
 //! - [`tcp`]: one connection. Each mechanism is a file that owns its state.
 //! - [`ip`]: what belongs to IP rather than to one transport.
-//! - [`stack`]: many connections: table, listeners, TIME-WAIT, deadlines, replies.
+//! - [`stack`]: many connections: table, listeners, TIME-WAIT, deadlines, replies, memory.
 //! - `device`: where packets come from and go to: a TUN, plain or with super-segments and unfinished
 //!   checksums; memory; a capture in between.
 //! - `runtime`: the event loop, and the apps that live in it.

@@ -19,6 +19,7 @@
 //! | TIME-WAIT assassination (RFC 1337) | a reset does not end TIME-WAIT |
 //! | text into thousands of holes | 512 islands for each connection; one more is dropped and sent again |
 //! | crumbs of text to a reader that does not read | text lies in a ring at its final place and costs its own size; the window bounds it |
+//! | a thousand peers that fill their windows | one bound for the buffers of all connections: see below |
 //! | shrinking windows | what was sent is sent again as long as the peer answers; new text waits |
 //! | a window that stays closed (sockstress) | probing goes on as RFC 9293 section 3.8.6.1 asks, without growing memory; the application's user timeout ends it |
 //! | tiny MSS (CVE-2019-11479) | the send MSS is at least 48 |
@@ -56,6 +57,7 @@
 //! | receive window | 64 KiB, growing to 6 MiB with what the reader takes in a round-trip time: twice that, and up to six times while it grows | Linux's rule (dynamic right-sizing): a sender in slow start is never held back, and a slow path is not offered megabytes. Memory is taken only by what waits |
 //! | send buffer | a power of two, once to twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
 //! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
+//! | memory of all buffers | 1 GiB | the largest buffers both ways of a hundred connections, or the first window of 16,000; Linux allows about as much (`tcp_mem`) on a machine of 11 GiB |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
@@ -113,8 +115,41 @@
 //!   and signals alike (and costs less than a read of the device that finds nothing); a timer that is due
 //!   ends the spin.
 //!
+//! # Memory
+//!
+//! What connections offer to take, and applications wish to write, is many times what there is memory
+//! for, and mostly never comes. So nothing is set aside for a connection, and one bound is for the
+//! buffers of all together (`Config::max_buffer_memory`), with the records of what is in flight and of
+//! what lies beyond holes. The account is exact and is kept by differences (`stack/memory.rs`): a ring
+//! costs its size, whatever is in it. A connection is told what is left before it may take more
+//! (`tcp/room.rs`).
+//!
+//! - *Above three quarters of the bound* nothing new is let in: windows stop to open, and close as what
+//!   they have promised is used up; text beyond a hole is dropped, and not reported by SACK; a write
+//!   takes nothing, and `Writable` follows when the peer has acknowledged some of what was written
+//!   before. The last quarter is for text that comes in order and was promised a place.
+//! - *At the bound* such text is dropped, too, and the peer sends it again. If nothing of ours is in
+//!   flight it is told of a window without it, so that it probes and does not give up on us. That moves
+//!   the right edge to the left (SHLD-14), as Linux does where it has no memory. What was promised is
+//!   taken in all the same as soon as it can be (RFC 7323 section 2.4).
+//! - *In any case* a connection may hold 2 KiB each way, a full segment on any common link. So everybody
+//!   gets on, also an application that has to write before it can read on; and whoever is refused has
+//!   something in a buffer, of which the end is the moment to go on: an ACK of what was written, or a
+//!   read, which announces the window. Nobody has to be searched for when memory is free again. The
+//!   peer's probe of a closed window is the backstop.
+//! - *Text that an application takes straight from the packet* needs no memory. What it leaves of it, and
+//!   no memory is there for, counts as not received; a FIN that comes with such text waits for the
+//!   next one.
+//!
+//! More than the bound is taken by what a connection has in any case (4 KiB); by the records of what is in
+//! flight, since what they tell of was let in before; by the records of islands, 6 KiB at most, of one
+//! connection; and for a moment by a ring that moves into a larger one. New connections are accepted
+//! all the time: they hold no buffers, and have a bound of their own.
+//!
 //! # Where the letter of RFC 9293 is left
 //!
+//! - *The right edge of the window* (3.8.6, SHLD-14) moves left when text that was promised a place is
+//!   dropped for want of memory: see above.
 //! - *Acceptability* (3.10.7.4): an empty segment that starts exactly at the right edge of the
 //!   window is acceptable, as in Linux: the ACKs of a sender that has filled the window start there.
 //! - *A repeated SYN in SYN-RECEIVED* is answered by the SYN-ACK again, not by a bare ACK: the peer

@@ -63,6 +63,9 @@ pub(super) struct Serve {
     /// How long a closed connection is remembered (2 MSL), in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = time_wait)]
     pub(super) time_wait: u32,
+    /// The most memory that the buffers of all connections take together, in MiB
+    #[arg(long, value_name = "MIB", default_value = "1024", value_parser = memory)]
+    pub(super) memory: usize,
 }
 
 /// Which kind of device the interface is opened as.
@@ -108,6 +111,9 @@ pub(super) struct Connect {
 
 /// The longest TIME-WAIT that may be asked for: a day.
 const MAX_TIME_WAIT: u32 = 86_400;
+
+/// The most memory that may be asked for, in MiB: a TiB.
+const MAX_MEMORY: usize = 1 << 20;
 
 /// Why there is no command to run.
 #[derive(Debug)]
@@ -203,6 +209,13 @@ fn time_wait(text: &str) -> Result<u32, String> {
     }
 }
 
+fn memory(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(mib @ 1..=MAX_MEMORY) => Ok(mib),
+        _ => Err(format!("give 1 to {MAX_MEMORY} whole MiB")),
+    }
+}
+
 fn http(text: &str) -> Result<Http, String> {
     let (number, directory) = match text.split_once(',') {
         Some((_, "")) => return Err("give a directory after the comma, or no comma".into()),
@@ -251,6 +264,7 @@ mod tests {
         let ports = serve.ports().map(|(name, port)| (name, port.get()));
         assert_eq!(ports, [("http", 80), ("echo", 7), ("discard", 9), ("chargen", 19)]);
         assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
+        assert_eq!(serve.memory << 20, tunstack::Config::default().max_buffer_memory);
         assert_eq!((serve.offload, serve.spin), (Offload::Auto, MAX_SPIN));
     }
 
@@ -258,7 +272,8 @@ mod tests {
     fn everything_can_be_given() {
         let serve = serve(
             "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on \
-             --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2",
+             --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2 \
+             --memory 16",
         );
         let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         assert_eq!(serve.addresses, addresses);
@@ -266,7 +281,7 @@ mod tests {
         assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
         assert_eq!(serve.chargen.get(), 65_535);
         assert_eq!(serve.spin, Duration::from_micros(20));
-        assert_eq!(serve.time_wait, 2);
+        assert_eq!((serve.time_wait, serve.memory), (2, 16));
         assert!(matches!(
             parse_words("connect --tun t1 --address 10.0.0.2 --offload off --spin 0 example 80"),
             Ok(Command::Connect(Connect { offload: Offload::Off, spin: Duration::ZERO, .. }))
@@ -291,6 +306,7 @@ mod tests {
             ("serve --chargen 9", &["9", "discard", "chargen", "twice"]),
             ("serve --time-wait -1", &["-1"]),
             ("serve --time-wait 99999999", &["99999999", "--time-wait", "86400"]),
+            ("serve --memory 0", &["0", "--memory", "1 to 1048576"]),
             ("serve --echo 1 --echo 2", &["--echo"]),
             ("serve --unknown", &["--unknown"]),
             ("serve extra", &["extra"]),

@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
     let (tun, mut config) =
         link::open(&arguments.tun, &arguments.addresses, arguments.mtu, arguments.offload)?;
     config.time_wait = Duration::from_secs(arguments.time_wait.into());
+    config.max_buffer_memory = arguments.memory << 20;
     let addresses = config.addresses.clone();
     let apps: [Box<dyn App>; 4] = [
         Box::new(http),

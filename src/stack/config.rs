@@ -41,6 +41,9 @@ pub struct Config {
     pub max_accept_queue: usize,
     /// The most connections; beyond it SYNs are dropped and `connect` fails.
     pub max_connections: usize,
+    /// The most bytes of memory that the buffers of all connections take together, at least 1. What
+    /// happens when they are used up, and what is taken beyond, is in [`crate::manual`].
+    pub max_buffer_memory: usize,
     /// For tests: every connection starts at this sequence number. It defeats RFC 6528.
     #[doc(hidden)]
     pub fixed_iss: Option<u32>,
@@ -57,6 +60,7 @@ impl Default for Config {
             max_half_open: 4_096,
             max_accept_queue: 4_096,
             max_connections: 4_194_304,
+            max_buffer_memory: 1 << 30,
             fixed_iss: None,
         }
     }
@@ -85,6 +89,9 @@ impl Config {
         let least = if self.addresses.iter().any(IpAddr::is_ipv6) { 1280 } else { 576 };
         if !(least..=65_535).contains(&self.mtu) {
             return Err(ConfigError::Mtu { mtu: self.mtu, least });
+        }
+        if self.max_buffer_memory == 0 {
+            return Err(ConfigError::BufferMemory);
         }
         validate(&self.tcp)
     }
@@ -141,6 +148,8 @@ pub enum ConfigError {
         /// What was asked for.
         bytes: u32,
     },
+    /// Without memory for buffers nothing could be sent or received.
+    BufferMemory,
     /// With a low-water mark of zero nothing could ever be written.
     LowWater,
     /// The limit of the MSS is out of range.
@@ -172,6 +181,9 @@ impl fmt::Display for ConfigError {
                      use {LEAST_BUFFER} to {MOST_BUFFER}"
                 )
             }
+            Self::BufferMemory => f.write_str(
+                "buffers of 0 bytes for all connections would let nothing through: use 1 or more",
+            ),
             Self::LowWater => f.write_str(
                 "a low-water mark of 0 would let nothing be written: use 1 or more, or u32::MAX for none",
             ),

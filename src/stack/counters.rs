@@ -59,6 +59,10 @@ counters! {
     listen_overflows => "TcpExtListenOverflows",
     /// Half-open entries that made room for newer ones.
     half_open_evicted => "TcpExtTCPReqQFullDrop",
+    /// Writes of which not all was taken because the bound of buffer memory was reached.
+    writes_refused => "TcpExtTCPWritesRefused",
+    /// Segments whose text was not all taken in for the same reason.
+    text_refused => "TcpExtTCPRcvQDrop",
     /// Connections that went into TIME-WAIT.
     time_wait_entered => "TcpExtTW",
     /// TIME-WAIT records taken over by a new connection.

@@ -26,6 +26,7 @@ mod deadlines;
 mod event;
 mod keys;
 mod listener;
+mod memory;
 mod ports;
 mod replies;
 mod segments;
@@ -57,6 +58,7 @@ use age::{Ages, Neighbours};
 use deadlines::{Armed, Deadlines};
 use keys::Keys;
 use listener::{HalfOpenSlot, Listener};
+use memory::BufferMemory;
 use ports::Ports;
 use replies::{RateLimit, Replies};
 use syn_acks::SynAcks;
@@ -91,6 +93,8 @@ struct Slot {
     accepted: bool,
     /// Events that wait to be polled, or (not yet accepted) to be announced.
     events: Events,
+    /// What the account has down for its buffers.
+    charged: u32,
 }
 
 /// A TCP/IP stack: hand it packets and time, and poll it for packets, events and deadlines.
@@ -123,6 +127,7 @@ pub struct Stack {
     /// What the device does for its packets.
     offload: Offload,
     counters: Counters,
+    memory: BufferMemory,
 }
 
 /// What there is at the moment.
@@ -148,6 +153,7 @@ impl Stack {
         config.validate()?;
         Ok(Self {
             settings: Arc::new(config.tcp.clone()),
+            memory: BufferMemory::new(config.max_buffer_memory),
             config,
             keys: Keys::new(&seed),
             now: Instant::ZERO,
@@ -315,7 +321,8 @@ impl Stack {
 
     /// What an application could do with a connection without waiting.
     pub fn readiness(&self, id: ConnId) -> Readiness {
-        self.held(id).map_or(Readiness::empty(), |slot| slot.connection.readiness())
+        self.held(id)
+            .map_or(Readiness::empty(), |slot| slot.connection.readiness(self.memory.room()))
     }
 
     /// The connections that are not over, newest first.
@@ -334,6 +341,11 @@ impl Stack {
             .values()
             .map(|slot| size_of::<Slot>() - size_of::<Connection>() + slot.connection.memory())
             .sum();
+        debug_assert_eq!(
+            self.memory.taken(),
+            self.slabs.connections.values().map(|slot| slot.connection.buffer_memory()).sum(),
+            "the account of buffer memory"
+        );
         connections
             + self.slabs.connections.capacity() * 16
             + self.slabs.half_open.capacity() * (size_of::<HalfOpenSlot>() + 4)
@@ -346,6 +358,12 @@ impl Stack {
             + self.syn_acks.memory()
     }
 
+    /// Bytes of memory taken by the buffers of all connections, and by the records of what they have
+    /// in flight: what [`Config::max_buffer_memory`] bounds.
+    pub fn buffer_memory(&self) -> usize {
+        self.memory.taken()
+    }
+
     // --- What the parts share ---
 
     /// A connection that an application has, or will have once it is accepted.
@@ -353,9 +371,12 @@ impl Stack {
         self.slabs.connections.get(id).map(Box::as_ref).filter(|slot| !slot.connection.is_orphan())
     }
 
+    /// The same, with what memory there is for it.
     fn held_mut(&mut self, id: ConnId) -> Option<&mut Slot> {
         let slot = self.slabs.connections.get_mut(id).map(Box::as_mut);
-        slot.filter(|slot| !slot.connection.is_orphan())
+        let slot = slot.filter(|slot| !slot.connection.is_orphan())?;
+        slot.connection.set_room(self.memory.room());
+        Some(slot)
     }
 
     /// Time never goes back.
@@ -391,6 +412,7 @@ impl Stack {
             attached: true,
             accepted: listener.is_none(),
             events: Events::empty(),
+            charged: 0,
         }));
         self.ages.push(id, &mut self.slabs.connections);
         self.table.insert(&self.keys, &self.slabs, &flow, Entry::Connection(id));
@@ -406,6 +428,7 @@ impl Stack {
         #[cfg(debug_assertions)]
         slot.connection.check();
         slot.connection.give_back(&mut self.spares);
+        self.memory.charge(slot);
         let events = slot.connection.take_events();
         if events.is_empty() && slot.connection.close_reason().is_none() {
             // Nearly always.
@@ -470,6 +493,7 @@ impl Stack {
                 self.ready.push_back(id);
             }
         } else if slot.connection.is_orphan() && slot.connection.close_reason().is_some() {
+            self.memory.forget(slot);
             self.slabs.connections.remove(id);
         }
     }

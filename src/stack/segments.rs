@@ -42,10 +42,12 @@ impl Stack {
             return Received::default();
         };
         let hand_out = hand_out && slot.accepted;
+        slot.connection.set_room(self.memory.room());
         if !hand_out && !segment.is_empty() {
             slot.connection.lend_for_receiving(&mut self.spares);
         }
         let arrival = slot.connection.on_segment(self.now, segment, hand_out);
+        self.counters.text_refused += u64::from(arrival.refused);
         let owed_now = slot.connection.owes_now();
         if arrival.stray {
             let flow = *slot.connection.flow();
@@ -104,7 +106,9 @@ impl Stack {
         let (link, settings) = (self.link(half_open.flow()), origin.settings.clone());
         let offset = self.keys.timestamp_offset(half_open.flow());
         let mut connection = Connection::accept(self.now, &half_open, offset, settings, link);
-        connection.on_segment(self.now, segment, false);
+        connection.set_room(self.memory.room());
+        let arrival = connection.on_segment(self.now, segment, false);
+        self.counters.text_refused += u64::from(arrival.refused);
         if let Some(text) = early_text {
             connection.accept_early_text(self.now, &text);
         }

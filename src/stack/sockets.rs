@@ -282,14 +282,14 @@ impl Stack {
     }
 
     /// SEND (RFC 9293 section 3.10.2): copies what fits and answers how much that was. When that
-    /// fills the buffer, [`Event::Writable`](super::Event::Writable) tells when there is room.
+    /// fills the buffer, or as much of it as there is memory for,
+    /// [`Event::Writable`](super::Event::Writable) tells when there is room.
     ///
     /// # Errors
     /// When this side has been shut down, or the connection is over.
     pub fn write(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
         let taken = self.writer(id)?.write(data)?;
-        self.settle(id);
-        Ok(taken)
+        Ok(self.wrote(id, data, taken))
     }
 
     /// SEND of a part of what the application has to say (MSG_MORE): what does not fill a segment
@@ -300,8 +300,7 @@ impl Stack {
     /// As [`write`](Self::write).
     pub fn write_more(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
         let taken = self.writer(id)?.write_more(data)?;
-        self.settle(id);
-        Ok(taken)
+        Ok(self.wrote(id, data, taken))
     }
 
     /// SEND with the urgent flag (RFC 9293 section 3.8.5): the peer's mark lies behind the last
@@ -311,8 +310,19 @@ impl Stack {
     /// As [`write`](Self::write).
     pub fn write_urgent(&mut self, id: ConnId, data: &[u8]) -> Result<usize, WriteError> {
         let taken = self.writer(id)?.write_urgent(data)?;
+        Ok(self.wrote(id, data, taken))
+    }
+
+    /// Draws the conclusions after a write that has taken so many bytes.
+    fn wrote(&mut self, id: ConnId, data: &[u8], taken: usize) -> usize {
         self.settle(id);
-        Ok(taken)
+        if taken < data.len()
+            && let Some(slot) = self.slabs.connections.get(id)
+        {
+            let refused = slot.connection.lacks_memory_to_write(self.memory.room());
+            self.counters.writes_refused += u64::from(refused);
+        }
+        taken
     }
 
     /// A connection that an application is about to write to.
@@ -320,20 +330,26 @@ impl Stack {
         let slot = self.slabs.connections.get_mut(id);
         let slot = slot.filter(|slot| !slot.connection.is_orphan());
         let connection = &mut slot.ok_or(WriteError::NoSuchConnection)?.connection;
+        connection.set_room(self.memory.room());
         connection.lend_for_sending(&mut self.spares);
         Ok(connection)
     }
 
     /// Puts into the receive buffer what an application did not take of the text that
-    /// [`on_packet`](Self::on_packet) handed out. Call it before the next packet, and only then.
+    /// [`on_packet`](Self::on_packet) handed out. Call it before the next packet comes in or one goes
+    /// out, and only then. What there is no memory for is dropped, and comes again.
     pub fn store(&mut self, id: ConnId, rest: &[u8]) {
         if let Some(slot) = self.slabs.connections.get_mut(id)
             && !rest.is_empty()
         {
+            slot.connection.set_room(self.memory.room());
             slot.connection.lend_for_receiving(&mut self.spares);
-            slot.connection.store(rest);
-            if slot.connection.is_orphan() {
+            let all = slot.connection.store(rest);
+            self.counters.text_refused += u64::from(!all);
+            if slot.connection.is_orphan() || !all {
                 self.settle(id);
+            } else {
+                self.memory.charge(slot);
             }
         }
     }
@@ -355,7 +371,7 @@ impl Stack {
 
     /// Bytes that a write would take.
     pub fn writable(&self, id: ConnId) -> usize {
-        self.held(id).map_or(0, |slot| slot.connection.writable())
+        self.held(id).map_or(0, |slot| slot.connection.writable(self.memory.room()))
     }
 
     /// Bytes from the first unread one up to the end of the urgent data, if the peer has marked

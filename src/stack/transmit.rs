@@ -51,7 +51,9 @@ impl Stack {
                 self.ready.pop_front();
                 continue;
             };
+            slot.connection.set_room(self.memory.room());
             *outgoing = slot.connection.poll_transmit(self.now, most);
+            self.memory.charge(slot);
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;

@@ -75,6 +75,14 @@ impl AckDebt {
         }
     }
 
+    /// RCV.NXT moves back by `by`: that text is not taken after all. Answers false when it has been
+    /// acknowledged.
+    pub(super) fn take_back(&mut self, by: u32) -> bool {
+        let left = self.unacked.checked_sub(by);
+        self.unacked = left.unwrap_or(self.unacked);
+        left.is_some()
+    }
+
     /// The delayed-ACK timer ran out.
     pub(super) fn on_timeout(&mut self) {
         if self.owed == Owed::Delayed {

@@ -174,9 +174,10 @@ impl Connection {
         if !self.state.receives_text() {
             return;
         }
-        let announced = self.rcv.nxt.len_to(self.rcv.edge);
+        let announced = self.rcv.nxt.len_to(self.told_edge());
         // What the field cannot say is not worth an ACK.
-        let free = self.recv_buffer.free().min(self.negotiated.recv_scale.expand(u16::MAX));
+        let free =
+            self.recv_buffer.free(self.room).min(self.negotiated.recv_scale.expand(u16::MAX));
         if free / 2 >= announced && free - announced >= self.window_step() {
             self.ack.soon();
         }
@@ -185,7 +186,7 @@ impl Connection {
     /// The least by which the window is opened: `min(Fr * RCV.BUFF, Eff.snd.MSS)` with Fr 1/2
     /// (RFC 9293 section 3.8.6.2.2, MUST-39).
     pub(super) fn window_step(&self) -> u32 {
-        (self.recv_buffer.limit() / 2).min(self.effective_mss())
+        (self.recv_buffer.limit_within(self.room) / 2).min(self.effective_mss())
     }
 
     /// The application aborts and gives the connection back (RFC 9293 section 3.10.5).

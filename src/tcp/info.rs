@@ -1,7 +1,7 @@
 //! What can be told of a connection: STATUS (RFC 9293 section 3.10.6), and whether it is ready.
 
 use super::recovery::Phase as RecoveryPhase;
-use super::{Connection, State};
+use super::{Connection, Room, State};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flow, WindowScale};
 
@@ -134,7 +134,7 @@ impl Connection {
             scales: (agreed && negotiated.scaling)
                 .then_some((negotiated.send_scale, negotiated.recv_scale)),
             send_window: self.snd.wnd,
-            recv_window: self.rcv.nxt.len_to(self.rcv.edge),
+            recv_window: self.rcv.nxt.len_to(self.told_edge()),
             recv_limit: self.recv_buffer.limit(),
             segments_out: out,
             segments_lost: lost,
@@ -159,13 +159,13 @@ impl Connection {
         }
     }
 
-    /// What would not have to wait.
-    pub(crate) fn readiness(&self) -> Readiness {
+    /// What would not have to wait, with the memory that is left.
+    pub(crate) fn readiness(&self, room: Room) -> Readiness {
         let over = self.close_reason.is_some();
         let peer_closed = over || self.state.peer_has_closed();
         let mut readiness = Readiness::empty();
         readiness.set(Readiness::READABLE, self.readable() > 0 || peer_closed);
-        readiness.set(Readiness::WRITABLE, self.shut || over || self.has_ample_room());
+        readiness.set(Readiness::WRITABLE, self.shut || over || self.has_ample_room(room));
         readiness.set(Readiness::URGENT, self.urgent_mark().is_some());
         readiness.set(Readiness::PEER_CLOSED, peer_closed);
         readiness.set(Readiness::HANG_UP, over || (peer_closed && self.shut));
@@ -177,12 +177,12 @@ impl Connection {
         self.recv_buffer.readable()
     }
 
-    /// Bytes that a write would take.
-    pub(crate) fn writable(&self) -> usize {
+    /// Bytes that a write would take, with the memory that is left.
+    pub(crate) fn writable(&self, room: Room) -> usize {
         if self.shut || self.close_reason.is_some() || !self.state.accepts_writes() {
             return 0;
         }
-        self.send_limit().saturating_sub(self.send_buffer.len())
+        self.send_limit(room).saturating_sub(self.send_buffer.len())
     }
 
     /// Bytes written and not yet sent for the first time.

@@ -14,11 +14,13 @@ pub(crate) struct Arrival<'f> {
     pub(crate) text: Option<&'f [u8]>,
     /// The segment is answered as if there were no connection: with the reset of section 3.10.7.1.
     pub(crate) stray: bool,
+    /// Text of it was dropped for want of memory.
+    pub(crate) refused: bool,
 }
 
 impl Arrival<'_> {
-    pub(super) const NOTHING: Self = Self { text: None, stray: false };
-    pub(super) const STRAY: Self = Self { text: None, stray: true };
+    pub(super) const NOTHING: Self = Self { text: None, stray: false, refused: false };
+    pub(super) const STRAY: Self = Self { stray: true, ..Self::NOTHING };
 }
 
 /// Where a segment lies in respect of the receive window.
@@ -372,11 +374,16 @@ impl Connection {
             }
             let straight = hand_out && seq == self.rcv.nxt && self.recv_buffer.is_empty();
             if straight {
+                let may_come_back = text.len() > self.recv_buffer.storable(self.room) as usize;
                 self.hand_out(now, text.len() as u32, size);
                 self.pass_urgent_mark();
                 arrival.text = Some(text);
-            } else {
-                self.take_text(now, seq, text, size);
+                if may_come_back {
+                    // A FIN could not be taken back with the text that the application leaves.
+                    return arrival;
+                }
+            } else if !self.take_text(now, seq, text, size) {
+                return Arrival { refused: true, ..arrival };
             }
         } else if !segment.payload.is_empty() || is_old_fin {
             // Nothing of it was new, or the window is closed: say where we stand.
@@ -398,15 +405,28 @@ impl Connection {
     }
 
     /// Puts text into the receive buffer, which came in segments of `size` but for the last; what lies
-    /// before RCV.NXT is left out.
-    pub(super) fn take_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], size: u32) {
+    /// before RCV.NXT is left out. Answers false when there was not the memory for all of it: the peer
+    /// sends the rest again.
+    pub(super) fn take_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], size: u32) -> bool {
         let known = seq.len_to(self.rcv.nxt) as usize;
         let Some(text) = text.get(known..).filter(|text| !text.is_empty()) else {
-            return;
+            return true;
         };
+        let start = seq.later(self.rcv.nxt);
+        let fits = self.recv_buffer.fits(self.rcv.nxt, start, text.len(), self.room);
+        let (text, refused) = text.split_at(fits);
+        let is_next = start == self.rcv.nxt;
+        self.keep_text(now, start, text, size);
+        if !refused.is_empty() && is_next {
+            self.on_no_memory();
+        }
+        refused.is_empty()
+    }
+
+    /// Puts text into the receive buffer that there is memory for.
+    fn keep_text(&mut self, now: Instant, seq: SeqNum, text: &[u8], size: u32) {
         let had_hole = self.recv_buffer.has_hole();
-        let advanced =
-            self.recv_buffer.insert(self.rcv.nxt, seq.later(self.rcv.nxt), text, self.rcv.fin);
+        let advanced = self.recv_buffer.insert(self.rcv.nxt, seq, text, self.rcv.fin);
         if advanced > 0 {
             self.advance_over_text(now, advanced, text.len() as u32, size);
             if self.state.is_synchronized() {

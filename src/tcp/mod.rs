@@ -31,6 +31,7 @@ mod recovery;
 mod recv_buffer;
 mod right_sizing;
 mod ring;
+mod room;
 mod rto;
 mod send_buffer;
 mod sequence;
@@ -53,6 +54,7 @@ pub(crate) use handshake::{HalfOpen, HalfOpenVerdict, MOST_DOUBLINGS, early_text
 pub use info::{Info, Phase, Readiness};
 pub(crate) use lent::Spares;
 pub(crate) use output::{MOST_TEXT, Outgoing};
+pub(crate) use room::Room;
 pub use settings::{KeepAlive, Settings};
 pub use soft_error::SoftError;
 pub use state::State;
@@ -137,6 +139,8 @@ pub(crate) struct Connection {
     send_buffer: Lent<SendBuffer>,
     recv_buffer: RecvBuffer,
     right_sizing: RightSizing,
+    /// The memory that its buffers may take in addition.
+    room: Room,
     ack: AckDebt,
     timers: TimerTable,
     timestamps: Option<TimestampState>,
@@ -220,6 +224,7 @@ impl Connection {
             send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
             right_sizing: RightSizing::default(),
+            room: Room::UNBOUNDED,
             ack: AckDebt::default(),
             timers: TimerTable::default(),
             timestamps: None,
@@ -310,16 +315,6 @@ impl Connection {
         self.rcv.fin.is_some_and(|fin| self.rcv.nxt.is_after(fin))
     }
 
-    /// Bytes of memory taken by buffers and records, the connection itself included.
-    pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>()
-            + self.send_buffer.memory()
-            + self.recv_buffer.memory()
-            + self.flight.memory()
-            + self.timers.memory()
-            + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
-    }
-
     pub(crate) fn cwnd(&self) -> u32 {
         self.congestion.cwnd()
     }
@@ -368,7 +363,7 @@ impl Connection {
         if self.shut || !self.state.accepts_writes() {
             return Err(WriteError::Closing);
         }
-        let limit = self.send_limit();
+        let limit = self.send_limit(self.room);
         let taken = self.send_buffer.push(data, limit);
         self.holds_back = false;
         self.more_follows &= taken == 0;
@@ -422,16 +417,6 @@ impl Connection {
             return self.read(into);
         }
         Ok(self.recv_buffer.peek(into))
-    }
-
-    /// Puts back what an application did not take of the text that it was handed. One that has
-    /// closed meanwhile throws it away.
-    pub(crate) fn store(&mut self, rest: &[u8]) {
-        if self.orphan {
-            self.reset_unread();
-        } else {
-            self.recv_buffer.store(rest);
-        }
     }
 
     /// Received text is thrown away, and the peer is told.
@@ -576,32 +561,34 @@ impl Connection {
 
     /// How much the send buffer may hold: once to twice what the congestion window lets out, so
     /// that there is always something to send and what waits stays in cache. A power of two, as
-    /// the ring's capacity is: the ring goes round through all of that.
-    fn send_limit(&self) -> usize {
+    /// the ring's capacity is: the ring goes round through all of that. No more than there is memory
+    /// for.
+    fn send_limit(&self, room: Room) -> usize {
         /// Before the congestion window says anything of use.
         const LEAST: u32 = 128 << 10;
         let wanted = self.cwnd().saturating_mul(2).max(LEAST);
         let buffer = (1 << wanted.ilog2()).min(self.settings.max_send_buffer);
+        let buffer = (buffer as usize).min(self.send_buffer.reach(room));
         let low_water = self.settings.not_sent_low_water;
         if low_water == u32::MAX {
-            return buffer as usize;
+            return buffer;
         }
         let sent = self.send_buffer.len() - self.unsent() as usize;
-        (buffer as usize).min(sent.saturating_add(low_water as usize))
+        buffer.min(sent.saturating_add(low_water as usize))
     }
 
     /// Whether there is so much room in the send buffer that its owner, who has found none, is told:
     /// a third of it, as Linux does, and not a few bytes with each ACK. Below a low-water mark it
     /// is half of that.
-    fn has_ample_room(&self) -> bool {
-        let enough = (self.send_limit() / 3).min(self.settings.not_sent_low_water as usize / 2);
-        self.writable() > enough
+    fn has_ample_room(&self, room: Room) -> bool {
+        let enough = (self.send_limit(room) / 3).min(self.settings.not_sent_low_water as usize / 2);
+        self.writable(room) > enough
     }
 
     /// Tells an application that has found no room when there is room again.
     #[inline]
     fn notice_room(&mut self) {
-        if self.wants_room && self.has_ample_room() {
+        if self.wants_room && self.has_ample_room(self.room) {
             self.wants_room = false;
             self.events |= Events::WRITABLE;
         }

@@ -575,16 +575,16 @@ impl Connection {
     fn announce_window(&mut self) -> u16 {
         let scale = self.negotiated.recv_scale;
         let unit = 1u32 << scale.shift();
-        let announced = self.rcv.nxt.len_to(self.rcv.edge);
-        let free = self.recv_buffer.free();
+        let announced = self.rcv.nxt.len_to(self.told_edge());
+        let free = self.recv_buffer.free(self.room);
         if free > announced && free - announced >= self.window_step() {
             let field = scale.compress(free);
-            self.rcv.edge = self.rcv.edge.later(self.rcv.nxt + scale.expand(field));
+            self.tell_edge(self.told_edge().later(self.rcv.nxt + scale.expand(field)));
             return field;
         }
         let up = scale.compress(announced.saturating_add(unit - 1));
-        if scale.expand(up) <= free + self.recv_buffer.limit() / 4 {
-            self.rcv.edge = self.rcv.edge.later(self.rcv.nxt + scale.expand(up));
+        if scale.expand(up) <= free + self.recv_buffer.limit_within(self.room) / 4 {
+            self.tell_edge(self.told_edge().later(self.rcv.nxt + scale.expand(up)));
             return up;
         }
         scale.compress(announced)

@@ -7,6 +7,7 @@
 
 use super::lent::{Lendable, Lent};
 use super::ring::Ring;
+use super::room::Room;
 use crate::wire::{MAX_SACK_BLOCKS, SackBlocks, SeqNum, SeqRange};
 
 /// The most islands kept. A segment that would make one more is dropped, and the peer sends it
@@ -75,14 +76,37 @@ impl RecvBuffer {
     }
 
     /// Bytes that may still be offered to the peer beyond RCV.NXT.
-    pub(super) fn free(&self) -> u32 {
+    pub(super) fn free(&self, room: Room) -> u32 {
         // `readable` never exceeds a window, so it fits.
-        self.limit.saturating_sub(self.held.readable as u32)
+        self.limit_within(room).saturating_sub(self.held.readable as u32)
+    }
+
+    /// How much would be offered when nothing is unread, if memory were no question.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// How much is offered when nothing is unread.
-    pub(super) fn limit(&self) -> u32 {
-        self.limit
+    pub(super) fn limit_within(&self, room: Room) -> u32 {
+        self.limit.min(u32::try_from(self.held.ring.reach(room.for_new)).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes that can be stored at RCV.NXT.
+    pub(super) fn storable(&self, room: Room) -> u32 {
+        let reach = self.held.ring.reach(room.for_promised);
+        u32::try_from(reach.saturating_sub(self.held.readable)).unwrap_or(u32::MAX)
+    }
+
+    /// How many of `len` bytes that start at `seq` there is memory for. Beyond a hole it is all or
+    /// none, for they have to be sent again in any case if the peer goes by what it is told.
+    pub(super) fn fits(&self, rcv_nxt: SeqNum, seq: SeqNum, len: usize, room: Room) -> usize {
+        if seq == rcv_nxt {
+            return len.min(self.storable(room) as usize);
+        }
+        let end = self.held.readable + rcv_nxt.len_to(seq) as usize + len;
+        // Records of islands take memory, too.
+        let all = room.for_new > 0 && end <= self.held.ring.reach(room.for_new);
+        if all { len } else { 0 }
     }
 
     /// Whether something lies beyond a hole.

@@ -51,6 +51,11 @@ impl RightSizing {
         self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
+    /// Of what it was handed, the application has put `n` bytes back.
+    pub(super) fn on_put_back(&mut self, n: usize) {
+        self.taken = self.taken.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+    }
+
     /// Text has arrived while `unread` bytes wait; a full-sized segment has `mss`. Answers how much
     /// should be offered, when a round in which more was taken than ever is over.
     #[inline]

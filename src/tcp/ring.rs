@@ -20,6 +20,10 @@ pub(super) struct Ring {
 /// The least that is allocated once there is anything to hold.
 const LEAST: usize = 512;
 
+/// What a ring may hold however little memory is left: a full segment on any common link. So every
+/// connection gets on, both ways, and none waits for another to give memory back.
+const FLOOR: usize = 2 << 10;
+
 impl Ring {
     /// One that holds nothing.
     pub(super) const EMPTY: Self = Self { storage: Vec::new(), capacity: 0, head: 0 };
@@ -27,6 +31,15 @@ impl Ring {
     /// Bytes of memory taken.
     pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
+    }
+
+    /// How many bytes it can hold if it takes no more than `room` bytes of memory beside what it has,
+    /// or `FLOOR` in all.
+    #[inline]
+    pub(super) fn reach(&self, room: u32) -> usize {
+        // Its size is zero or a power of two, and stays so.
+        let most = (self.capacity() + room as usize).max(FLOOR);
+        1 << most.ilog2()
     }
 
     /// Makes room for `needed` bytes, at most 2^31, keeping the first `used`.
@@ -165,6 +178,18 @@ mod tests {
         assert_eq!(ring.capacity(), 1_024);
         assert_eq!(ring.slices(0, 50)[0], [1; 50]);
         assert_eq!(ring.slices(120, 10)[0], [2; 10]);
+    }
+
+    #[test]
+    fn it_reaches_as_far_as_memory_goes_and_to_the_floor_in_any_case() {
+        let mut ring = Ring::default();
+        for (room, reach) in [(0, FLOOR), (4_095, FLOOR), (4_096, 4_096), (10_000, 8_192)] {
+            assert_eq!(ring.reach(room), reach, "{room}");
+        }
+        ring.reserve(0, 8_192);
+        for (room, reach) in [(0, 8_192), (8_191, 8_192), (8_192, 16_384), (u32::MAX, 1 << 32)] {
+            assert_eq!(ring.reach(room), reach, "{room}");
+        }
     }
 
     #[test]

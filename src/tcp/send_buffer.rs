@@ -2,6 +2,7 @@
 
 use super::lent::Lendable;
 use super::ring::Ring;
+use super::room::Room;
 
 /// The text from SND.UNA on, sent or not, in order. Offset 0 is the first unacknowledged byte.
 ///
@@ -32,6 +33,12 @@ impl SendBuffer {
     /// Bytes held.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many bytes it can hold with the memory that is left.
+    #[inline]
+    pub(super) fn reach(&self, room: Room) -> usize {
+        self.ring.reach(room.for_new)
     }
 
     /// Appends as much of `data` as fits below `limit` bytes; answers how much that was.

@@ -74,6 +74,8 @@ pub(super) struct ReceiveSequence {
     /// The right edge of the window, as announced. It never moves left (RFC 9293 section 3.8.6,
     /// SHLD-14).
     pub(super) edge: SeqNum,
+    /// How much of it, at its right end, the peer has been told is not there for want of memory.
+    pub(super) withheld: u32,
     /// RCV.UP: the end of the urgent data.
     pub(super) up: Option<SeqNum>,
     /// The sequence number of the peer's FIN, once seen, also beyond a hole.
@@ -85,6 +87,6 @@ impl ReceiveSequence {
     /// start.
     pub(super) fn new(window: u32) -> Self {
         let zero = SeqNum(0);
-        Self { irs: zero, nxt: zero, edge: zero + window, up: None, fin: None }
+        Self { irs: zero, nxt: zero, edge: zero + window, withheld: 0, up: None, fin: None }
     }
 }

@@ -165,6 +165,8 @@ impl Pair {
 
     fn new(plan: Plan) -> Self {
         let mut random = Random::new(plan.seed);
+        let plenty = Config::default().max_buffer_memory;
+        let scarce = plan.configs.iter().any(|config| config.max_buffer_memory < plenty);
         let [client, server] = plan.configs;
         let [to_server, to_client] = plan.faults;
         let mut host = |config: Config, faults, taking| Host {
@@ -188,7 +190,7 @@ impl Pair {
             sent: 0,
             random,
             steps: 0,
-            audit: Audit::default(),
+            audit: Audit::new(scarce),
             transcript: Transcript::default(),
         }
     }

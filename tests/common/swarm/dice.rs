@@ -41,6 +41,10 @@ pub fn settings(random: &mut Random, host: u8, ipv6: bool) -> Config {
         tcp.max_send_buffer = random.between(2_048, 40_000) as u32;
     }
     if random.chance(200) {
+        // From what each connection has in any case to what a few could use.
+        config.max_buffer_memory = 1 << random.between(0, 18);
+    }
+    if random.chance(200) {
         tcp.delayed_ack = ms(random.between(0, 200));
     }
     tcp.ecn = random.pick(&[Ecn::Off, Ecn::Accept, Ecn::Request]);

@@ -215,6 +215,11 @@ impl Swarm {
             let (side, now) = (self.random.pick(&Side::BOTH), self.net.now);
             self.net.stack(side).on_timeout(now);
         }
+        if self.random.chance(50) {
+            // It checks the account of buffer memory.
+            self.net.stack(Side::Client).memory();
+            self.net.stack(Side::Server).memory();
+        }
         self.open_connections();
         self.take_direct();
         for side in Side::BOTH {
@@ -350,7 +355,13 @@ impl Swarm {
             let left = totals.connections + totals.half_open + totals.time_wait;
             let counters = stack.counters();
             outcome.retransmissions += counters.segments_retransmitted;
-            assert_eq!((left, totals.listeners), (0, 1), "{side:?} is not empty\n{}", self.tell());
+            let memory = stack.buffer_memory();
+            assert_eq!(
+                (left, totals.listeners, memory),
+                (0, 1, 0),
+                "{side:?} is not empty\n{}",
+                self.tell()
+            );
         }
         for conversation in &self.conversations {
             self.check_reasons(conversation);

@@ -1,0 +1,67 @@
+//! The account of the memory that the buffers of all connections take, and its bound.
+//!
+//! Nothing is walked: whenever something has happened to a connection, the difference it has made is
+//! added. A connection is told what is left before it may take more.
+
+use super::Slot;
+use crate::tcp::Room;
+
+/// One part in so many of the bound is for text that comes in order and was promised a place. It
+/// covers what peers may still send when windows stop to grow.
+const RESERVED: usize = 4;
+
+/// The account.
+#[derive(Debug)]
+pub(super) struct BufferMemory {
+    bound: usize,
+    taken: usize,
+}
+
+impl BufferMemory {
+    pub(super) fn new(bound: usize) -> Self {
+        Self { bound, taken: 0 }
+    }
+
+    /// Bytes taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Bytes left.
+    #[inline]
+    pub(super) fn room(&self) -> Room {
+        let left =
+            |bound: usize| u32::try_from(bound.saturating_sub(self.taken)).unwrap_or(u32::MAX);
+        Room { for_promised: left(self.bound), for_new: left(self.bound - self.bound / RESERVED) }
+    }
+
+    /// Enters what the buffers of a connection take now.
+    #[inline]
+    pub(super) fn charge(&mut self, slot: &mut Slot) {
+        // Two rings, of at most 2^31 and 2^30 bytes, and records of what is in them.
+        let takes = slot.connection.buffer_memory() as u32;
+        self.taken = self.taken - slot.charged as usize + takes as usize;
+        slot.charged = takes;
+    }
+
+    /// A connection goes.
+    pub(super) fn forget(&mut self, slot: &mut Slot) {
+        self.taken -= slot.charged as usize;
+        slot.charged = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_leaves_a_quarter_for_what_was_promised() {
+        let room = |taken| BufferMemory { bound: 1_000, taken }.room();
+        assert_eq!(room(0), Room { for_promised: 1_000, for_new: 750 });
+        assert_eq!(room(800), Room { for_promised: 200, for_new: 0 });
+        assert_eq!(room(1_001), Room { for_promised: 0, for_new: 0 });
+        let huge = BufferMemory::new(usize::MAX).room();
+        assert_eq!(huge, Room::UNBOUNDED);
+    }
+}
