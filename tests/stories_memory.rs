@@ -140,7 +140,9 @@ fn text_that_the_application_takes_at_once_needs_no_memory_and_what_it_leaves_co
         assert_eq!(hands_out(&mut peer, "P. 9001:18001(9000) ack 1", 1_000), 9_000);
         // What it took and what fits.
         peer.hears(". 1:1(0) ack 12049 win 0");
-        assert_eq!(peer.stack.buffer_memory(), before + FLOOR);
+        // With a record of what is there.
+        let more = peer.stack.buffer_memory() - before;
+        assert!((FLOOR..FLOOR + 128).contains(&more), "{more}");
         assert_eq!(peer.stack.counters().text_refused, 1);
         peer.read = 10_000;
         peer.reads(2_048);

@@ -43,8 +43,10 @@ impl Stack {
         };
         let hand_out = hand_out && slot.accepted;
         slot.connection.set_room(self.memory.room());
-        if !hand_out && !segment.is_empty() {
-            slot.connection.lend_for_receiving(&mut self.spares);
+        if !hand_out && !segment.is_empty() && slot.connection.lend_for_receiving(&mut self.spares)
+        {
+            self.memory.charge(slot);
+            slot.connection.set_room(self.memory.room());
         }
         let arrival = slot.connection.on_segment(self.now, segment, hand_out);
         self.counters.text_refused += u64::from(arrival.refused);

@@ -329,10 +329,13 @@ impl Stack {
     fn writer(&mut self, id: ConnId) -> Result<&mut Connection, WriteError> {
         let slot = self.slabs.connections.get_mut(id);
         let slot = slot.filter(|slot| !slot.connection.is_orphan());
-        let connection = &mut slot.ok_or(WriteError::NoSuchConnection)?.connection;
-        connection.set_room(self.memory.room());
-        connection.lend_for_sending(&mut self.spares);
-        Ok(connection)
+        let slot = slot.ok_or(WriteError::NoSuchConnection)?;
+        slot.connection.set_room(self.memory.room());
+        if slot.connection.lend_for_sending(&mut self.spares) {
+            self.memory.charge(slot);
+            slot.connection.set_room(self.memory.room());
+        }
+        Ok(&mut slot.connection)
     }
 
     /// Puts into the receive buffer what an application did not take of the text that
@@ -343,7 +346,10 @@ impl Stack {
             && !rest.is_empty()
         {
             slot.connection.set_room(self.memory.room());
-            slot.connection.lend_for_receiving(&mut self.spares);
+            if slot.connection.lend_for_receiving(&mut self.spares) {
+                self.memory.charge(slot);
+                slot.connection.set_room(self.memory.room());
+            }
             let all = slot.connection.store(rest);
             self.counters.text_refused += u64::from(!all);
             if slot.connection.is_orphan() || !all {

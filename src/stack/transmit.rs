@@ -48,6 +48,7 @@ impl Stack {
         let most = if self.offload == Offload::Nothing { 0 } else { MOST_TEXT };
         while let Some(&id) = self.ready.front() {
             let Some(slot) = self.slabs.connections.get_mut(id) else {
+                self.quantum = QUANTUM;
                 self.ready.pop_front();
                 continue;
             };
@@ -61,13 +62,13 @@ impl Stack {
                 && may_have_more
             {
                 let segments = u8::try_from(outgoing.segments()).unwrap_or(u8::MAX);
-                slot.quantum = slot.quantum.saturating_sub(segments);
-                if slot.quantum == 0 {
-                    slot.quantum = QUANTUM;
+                self.quantum = self.quantum.saturating_sub(segments);
+                if self.quantum == 0 {
+                    self.quantum = QUANTUM;
                     self.ready.rotate_left(1);
                 }
             } else {
-                slot.quantum = QUANTUM;
+                self.quantum = QUANTUM;
                 slot.ready = false;
                 self.ready.pop_front();
                 let events = slot.connection.take_events();

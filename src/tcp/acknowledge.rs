@@ -143,8 +143,8 @@ impl Connection {
         self.snd.una = ack;
         self.forget_reduction();
         self.retries = 0;
-        if self.snd.up.is_some_and(|up| up.is_at_or_before(ack)) {
-            self.snd.up = None;
+        if self.urgent.sent().is_some_and(|up| up.is_at_or_before(ack)) {
+            self.urgent.set_sent(None);
         }
         self.notice_room();
         // Karn's algorithm (RFC 6298 section 3): segments sent once give a sample, to the

@@ -203,6 +203,9 @@ impl Connection {
     /// `None` when nothing urgent is to come.
     pub(crate) fn urgent_mark(&self) -> Option<u32> {
         let first_unread = self.first_unread();
-        self.rcv.up.filter(|up| up.is_after(first_unread)).map(|up| first_unread.len_to(up))
+        self.urgent
+            .received()
+            .filter(|up| up.is_after(first_unread))
+            .map(|up| first_unread.len_to(up))
     }
 }

@@ -318,17 +318,17 @@ impl Connection {
         }
         // RFC 6093 section 3.1 and RFC 9293: the pointer names the octet after the urgent data.
         let up = segment.seq + u32::from(segment.urgent);
-        let newer = self.rcv.up.is_none_or(|old| up.is_after(old));
+        let newer = self.urgent.received().is_none_or(|old| up.is_after(old));
         if newer && up.is_after(self.rcv.nxt) {
-            self.rcv.up = Some(up);
+            self.urgent.set_received(Some(up));
             self.events |= Events::URGENT;
         }
     }
 
     /// Forgets an urgent mark that the application has read past; it would come back in 2 GiB.
     pub(super) fn pass_urgent_mark(&mut self) {
-        if self.rcv.up.is_some() && self.urgent_mark().is_none() {
-            self.rcv.up = None;
+        if self.urgent.received().is_some() && self.urgent_mark().is_none() {
+            self.urgent.set_received(None);
         }
     }
 

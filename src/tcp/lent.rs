@@ -4,6 +4,7 @@
 //! nothing from one request to the next.
 
 use core::ops::{Deref, DerefMut};
+use std::collections::VecDeque;
 
 use super::flight::Flight;
 use super::recv_buffer::Held;
@@ -13,8 +14,8 @@ use super::send_buffer::SendBuffer;
 /// packets sets to work.
 const MOST_SPARE: usize = 64;
 
-/// The most bytes of memory that are kept with each: what a request or its response fills.
-pub(super) const MOST_KEPT: usize = 16 << 10;
+/// The most bytes of memory that are kept with all of a kind.
+const MOST_KEPT: usize = 2 << 20;
 
 /// What can be lent.
 pub(super) trait Lendable: Default + 'static {
@@ -63,12 +64,15 @@ impl<T: Lendable> Lent<T> {
         self.0.as_ref().map_or(0, |lent| size_of::<T>() + lent.memory())
     }
 
-    /// Takes one of the spares, if there is none here.
+    /// Takes one of the spares, if there is none here and it has no more than `most` bytes of memory.
+    /// Answers whether it did.
     #[inline]
-    fn lend(&mut self, from: &mut Spare<T>) {
+    fn lend(&mut self, from: &mut Spare<T>, most: u32) -> bool {
         if self.0.is_none() {
-            self.0 = from.0.pop();
+            self.0 = from.take(most as usize);
+            return self.0.is_some();
         }
+        false
     }
 
     /// Gives it back if there is nothing in it.
@@ -80,29 +84,44 @@ impl<T: Lendable> Lent<T> {
     }
 }
 
-/// Those of one kind that nobody has.
+/// Those of one kind that nobody has, the one that was given back last at the end: its memory is
+/// still in cache, and as large as is needed at the moment.
 #[derive(Debug)]
-struct Spare<T>(Vec<Box<T>>);
+struct Spare<T> {
+    vacant: VecDeque<Box<T>>,
+    /// Bytes of memory taken by all of them.
+    kept: usize,
+}
 
 impl<T> Default for Spare<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { vacant: VecDeque::new(), kept: 0 }
     }
 }
 
 impl<T: Lendable> Spare<T> {
+    fn take(&mut self, most: usize) -> Option<Box<T>> {
+        let vacant = self.vacant.pop_back_if(|vacant| vacant.memory() <= most)?;
+        self.kept -= Self::size(&vacant);
+        Some(vacant)
+    }
+
     fn put(&mut self, vacant: Box<T>) {
-        if self.0.len() < MOST_SPARE && vacant.memory() <= MOST_KEPT {
-            self.0.push(vacant);
+        self.kept += Self::size(&vacant);
+        self.vacant.push_back(vacant);
+        while (self.kept > MOST_KEPT || self.vacant.len() > MOST_SPARE)
+            && let Some(oldest) = self.vacant.pop_front()
+        {
+            self.kept -= Self::size(&oldest);
         }
     }
 
-    fn memory(&self) -> usize {
-        self.0.iter().map(|spare| size_of::<T>() + spare.memory()).sum()
+    fn size(vacant: &T) -> usize {
+        size_of::<T>() + vacant.memory()
     }
 }
 
-/// What the stack has to spare. At most [`MOST_SPARE`] of each kind, with [`MOST_KEPT`] bytes each.
+/// What the stack has to spare: at most [`MOST_SPARE`] of each kind, with [`MOST_KEPT`] bytes in all.
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     flights: Spare<Flight>,
@@ -113,22 +132,23 @@ pub(crate) struct Spares {
 impl Spares {
     /// Bytes of memory taken.
     pub(crate) fn memory(&self) -> usize {
-        self.flights.memory() + self.send_buffers.memory() + self.held.memory()
+        self.flights.kept + self.send_buffers.kept + self.held.kept
     }
 }
 
 impl super::Connection {
-    /// The application is about to write.
+    /// The application is about to write. Answers whether memory was lent, within the room there is.
     #[inline]
-    pub(crate) fn lend_for_sending(&mut self, spares: &mut Spares) {
-        self.send_buffer.lend(&mut spares.send_buffers);
-        self.flight.lend(&mut spares.flights);
+    pub(crate) fn lend_for_sending(&mut self, spares: &mut Spares) -> bool {
+        let most = self.room.for_new;
+        self.send_buffer.lend(&mut spares.send_buffers, most)
+            | self.flight.lend(&mut spares.flights, most)
     }
 
-    /// Text is about to be stored.
+    /// Text is about to be stored. Answers whether memory was lent, within the room there is.
     #[inline]
-    pub(crate) fn lend_for_receiving(&mut self, spares: &mut Spares) {
-        self.recv_buffer.held.lend(&mut spares.held);
+    pub(crate) fn lend_for_receiving(&mut self, spares: &mut Spares) -> bool {
+        self.recv_buffer.held.lend(&mut spares.held, self.room.for_new)
     }
 
     /// Gives back what is empty.
@@ -181,25 +201,29 @@ mod tests {
     }
 
     #[test]
-    fn few_spares_are_kept_and_no_large_ones() {
-        let mut spares = Spares::default();
-        let mut connections: Vec<_> =
-            (0..2 * MOST_SPARE).map(|_| established(false, false)).collect();
-        for connection in &mut connections {
-            connection.lend_for_receiving(&mut spares);
-            connection.store(&[1; 3 * MOST_KEPT]);
-            exchange(connection, &[1; 1_000], &mut spares);
+    fn few_spares_are_kept_and_the_latest() {
+        let mut spare = Spare::<SendBuffer>::default();
+        let sized = |size: usize| {
+            let mut buffer = Box::<SendBuffer>::default();
+            buffer.push(&vec![1; size], size);
+            buffer.release(size);
+            buffer
+        };
+        for _ in 0..2 * MOST_SPARE {
+            spare.put(sized(512));
         }
-        let kept = spares.memory();
-        for connection in &mut connections {
-            assert_eq!(connection.read(&mut [0; 3 * MOST_KEPT]), Ok(3 * MOST_KEPT));
-            connection.give_back(&mut spares);
-        }
-        assert_eq!(spares.memory(), kept, "these are too large");
-        let each = |spare: usize| spare + MOST_KEPT;
-        let most =
-            each(size_of::<Flight>()) + each(size_of::<SendBuffer>()) + each(size_of::<Held>());
-        assert!(spares.memory() <= MOST_SPARE * most);
-        assert_eq!(spares.send_buffers.0.len(), 1, "each had the one of the connection before");
+        assert_eq!(spare.vacant.len(), MOST_SPARE);
+        spare.put(sized(MOST_KEPT / 2));
+        spare.put(sized(MOST_KEPT / 4));
+        assert!(spare.kept <= MOST_KEPT && spare.vacant.len() == MOST_SPARE);
+        assert!(spare.take(MOST_KEPT / 8).is_none(), "it is larger than that");
+        assert!(spare.take(MOST_KEPT).is_some_and(|last| last.memory() == MOST_KEPT / 4));
+        assert!(spare.take(MOST_KEPT).is_some_and(|last| last.memory() == MOST_KEPT / 2));
+        spare.put(sized(2 * MOST_KEPT));
+        assert_eq!(
+            (spare.vacant.len(), spare.kept),
+            (0, 0),
+            "there is no room beside it, nor for it"
+        );
     }
 }

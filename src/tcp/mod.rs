@@ -43,6 +43,7 @@ mod steps;
 mod tail_loss;
 mod timers;
 pub(crate) mod timestamps;
+mod urgent;
 mod window_use;
 
 use std::sync::Arc;
@@ -78,12 +79,13 @@ use sequence::{ReceiveSequence, SendSequence};
 use tail_loss::TailLoss;
 use timers::{Timer, TimerTable};
 use timestamps::TimestampState;
+use urgent::UrgentMarks;
 use window_use::WindowUse;
 
 bitflags::bitflags! {
     /// What has happened since the application was last told.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-    pub(crate) struct Events: u16 {
+    pub(crate) struct Events: u8 {
         const ESTABLISHED = 1;
         const READABLE = 2;
         const WRITABLE = 4;
@@ -139,6 +141,7 @@ pub(crate) struct Connection {
     send_buffer: Lent<SendBuffer>,
     recv_buffer: RecvBuffer,
     right_sizing: RightSizing,
+    urgent: UrgentMarks,
     /// The memory that its buffers may take in addition.
     room: Room,
     ack: AckDebt,
@@ -224,6 +227,7 @@ impl Connection {
             send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
             right_sizing: RightSizing::default(),
+            urgent: UrgentMarks::default(),
             room: Room::UNBOUNDED,
             ack: AckDebt::default(),
             timers: TimerTable::default(),
@@ -387,7 +391,7 @@ impl Connection {
     pub(crate) fn write_urgent(&mut self, data: &[u8]) -> Result<usize, WriteError> {
         let taken = self.write(data)?;
         if taken > 0 {
-            self.snd.up = Some(self.text_end());
+            self.urgent.set_sent(Some(self.text_end()));
         }
         Ok(taken)
     }

@@ -331,7 +331,7 @@ impl Connection {
         let mut last = first;
         let size = first.range.len();
         // The urgent pointer counts from where a segment starts.
-        let may_grow = self.snd.up.is_none_or(|up| up.is_at_or_before(first.range.start));
+        let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start));
         while last.may_be_followed
             && may_grow
             && first.range.start.len_to(last.range.end) + size <= most
@@ -479,7 +479,7 @@ impl Connection {
         // another small one, not for full ones in flight.
         let small_in_flight =
             self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
-        let urgent = self.snd.up.is_some_and(|up| up.is_after(self.snd.nxt));
+        let urgent = self.urgent.sent().is_some_and(|up| up.is_after(self.snd.nxt));
         if self.override_small_window || self.flushes {
             return true;
         }
@@ -543,7 +543,7 @@ impl Connection {
             options.sack.truncate((left / SACK_BLOCK) as usize);
         }
         let mut urgent = 0;
-        if let Some(up) = self.snd.up.filter(|up| up.is_after(seq)) {
+        if let Some(up) = self.urgent.sent().filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;
             urgent = u16::try_from(seq.len_to(up)).unwrap_or(u16::MAX);
         }

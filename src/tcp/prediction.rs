@@ -74,7 +74,7 @@ impl Connection {
     fn takes_text_straight(&self) -> bool {
         self.recv_buffer.is_empty()
             && self.rcv.fin.is_none()
-            && self.rcv.up.is_none()
+            && self.urgent.received().is_none()
             && !self.orphan
     }
 }

@@ -31,7 +31,7 @@ enum Sign {
 /// is offered no more by it than twice what it carries in that time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RightSizing {
-    /// When this round began; `mark` and `began` say nothing until `is_running`.
+    /// When this round began. Zero: it has not, and `mark` says nothing.
     began: u32,
     /// Without timestamps: where RCV.NXT stands when it is over.
     mark: SeqNum,
@@ -41,7 +41,6 @@ pub(super) struct RightSizing {
     most: u32,
     /// Without timestamps: the shortest round so far. Zero: there was none.
     shortest: u32,
-    is_running: bool,
 }
 
 impl RightSizing {
@@ -66,13 +65,13 @@ impl RightSizing {
             Sign::Echo(sent) => now != self.began && !is_before(sent, self.began),
             Sign::Window(nxt, _) => nxt.is_at_or_after(self.mark),
         };
-        if is_over || !self.is_running { self.end_round(now, sign, unread, mss) } else { None }
+        if is_over || self.began == 0 { self.end_round(now, sign, unread, mss) } else { None }
     }
 
     fn end_round(&mut self, now: u32, sign: Sign, unread: usize, mss: u32) -> Option<u32> {
         let mut taken = u64::from(self.taken).saturating_sub(unread as u64);
         if let Sign::Window(_, edge) = sign {
-            if self.is_running {
+            if self.began != 0 {
                 let lasted = now.wrapping_sub(self.began).max(1);
                 let shortest = if self.shortest == 0 { lasted } else { self.shortest.min(lasted) };
                 self.shortest = shortest;
@@ -80,7 +79,7 @@ impl RightSizing {
             }
             self.mark = edge;
         }
-        (self.began, self.taken, self.is_running) = (now, 0, true);
+        (self.began, self.taken) = (now.max(1), 0);
         let before = u64::from(self.most);
         if taken <= before {
             return None;
@@ -180,16 +179,16 @@ mod tests {
         let mut sizing = RightSizing::default();
         let zero = SeqNum(u32::MAX - 100_000);
         let window = |from: u32, to: u32| Sign::Window(zero + from, zero + to);
-        assert_eq!(sizing.on_text(at(0), window(0, 60_000), 0, MSS), None);
+        assert_eq!(sizing.on_text(at(1_000), window(0, 60_000), 0, MSS), None);
         sizing.on_taken(60_000);
-        assert_eq!(sizing.on_text(at(90), window(59_999, 60_000), 0, MSS), None);
-        let wanted = sizing.on_text(at(100), window(60_000, 180_000), 0, MSS);
+        assert_eq!(sizing.on_text(at(1_090), window(59_999, 60_000), 0, MSS), None);
+        let wanted = sizing.on_text(at(1_100), window(60_000, 180_000), 0, MSS);
         assert_eq!(wanted, Some(2 * 60_000 + 16 * MSS));
         sizing.on_taken(120_000);
-        assert_eq!(sizing.on_text(at(300), window(180_000, 300_000), 0, MSS), None);
+        assert_eq!(sizing.on_text(at(1_300), window(180_000, 300_000), 0, MSS), None);
         // Here the window was what limited.
         sizing.on_taken(120_000);
-        let wanted = sizing.on_text(at(400), window(300_000, 400_000), 0, MSS);
+        let wanted = sizing.on_text(at(1_400), window(300_000, 400_000), 0, MSS);
         assert_eq!(wanted, Some(3 * (2 * 120_000 + 16 * MSS)));
     }
 }

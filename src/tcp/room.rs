@@ -39,6 +39,7 @@ impl Connection {
         size_of::<Self>()
             + self.buffer_memory()
             + self.timers.memory()
+            + self.urgent.memory()
             + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
     }
 

@@ -25,8 +25,6 @@ pub(super) struct SendSequence {
     pub(super) wl2: SeqNum,
     /// The largest window the peer has offered (RFC 9293 section 3.8.6.2.1).
     pub(super) max_wnd: u32,
-    /// SND.UP: the end of the urgent data.
-    pub(super) up: Option<SeqNum>,
     /// The end of the last segment that was sent though not full-sized (Minshall).
     pub(super) small: SeqNum,
     /// Our FIN has been sent: the last thing before SND.NXT.
@@ -46,7 +44,6 @@ impl SendSequence {
             wl1: zero,
             wl2: zero,
             max_wnd: 0,
-            up: None,
             small: iss,
             fin_sent: false,
         }
@@ -76,8 +73,6 @@ pub(super) struct ReceiveSequence {
     pub(super) edge: SeqNum,
     /// How much of it, at its right end, the peer has been told is not there for want of memory.
     pub(super) withheld: u32,
-    /// RCV.UP: the end of the urgent data.
-    pub(super) up: Option<SeqNum>,
     /// The sequence number of the peer's FIN, once seen, also beyond a hole.
     pub(super) fin: Option<SeqNum>,
 }
@@ -87,6 +82,6 @@ impl ReceiveSequence {
     /// start.
     pub(super) fn new(window: u32) -> Self {
         let zero = SeqNum(0);
-        Self { irs: zero, nxt: zero, edge: zero + window, withheld: 0, up: None, fin: None }
+        Self { irs: zero, nxt: zero, edge: zero + window, withheld: 0, fin: None }
     }
 }

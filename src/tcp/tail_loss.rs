@@ -12,13 +12,24 @@ const MAX_ACK_DELAY: u64 = 200_000_000;
 /// Nanoseconds added otherwise, for the grain of timers: 2 ms, as in Linux.
 const GRAIN: u64 = 2_000_000;
 
+/// What is out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Out {
+    /// No probe.
+    #[default]
+    Nothing,
+    /// One of new data.
+    NewData,
+    /// One that was sent before (TLP.is_retrans).
+    Again,
+}
+
 /// Whether a probe is out, and how it went.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TailLoss {
     /// TLP.end_seq: SND.NXT when the probe was sent.
-    end_seq: Option<SeqNum>,
-    /// TLP.is_retrans: the probe was no new data.
-    is_retransmission: bool,
+    end_seq: SeqNum,
+    out: Out,
     /// The round-trip time has been measured since the last probe.
     measured: bool,
 }
@@ -27,12 +38,12 @@ impl TailLoss {
     /// Whether a probe may be sent: there is one at a time, and probes must not keep the round-trip
     /// time from being measured (RFC 8985 section 7.3).
     pub(super) fn may_probe(&self) -> bool {
-        self.end_seq.is_none() && self.measured
+        self.out == Out::Nothing && self.measured
     }
 
     /// Whether a probe is out whose ACK has not been understood yet.
     pub(super) fn is_probing(&self) -> bool {
-        self.end_seq.is_some()
+        self.out != Out::Nothing
     }
 
     /// The round-trip time has been measured.
@@ -51,12 +62,13 @@ impl TailLoss {
 
     /// A probe goes out; SND.NXT is `nxt` after it.
     pub(super) fn on_probe(&mut self, nxt: SeqNum, is_retransmission: bool) {
-        *self = Self { end_seq: Some(nxt), is_retransmission, measured: false };
+        let out = if is_retransmission { Out::Again } else { Out::NewData };
+        *self = Self { end_seq: nxt, out, measured: false };
     }
 
     /// The retransmission timer has run out, or recovery has begun: that decides.
     pub(super) fn forget(&mut self) {
-        self.end_seq = None;
+        self.out = Out::Nothing;
     }
 
     /// An ACK of up to `ack` has arrived (RFC 8985 section 7.4.2, TLP_process_ack). `repeats` says
@@ -64,22 +76,23 @@ impl TailLoss {
     /// received twice. Answers whether the probe has repaired a loss, to which the congestion
     /// controller must respond.
     pub(super) fn on_ack(&mut self, ack: SeqNum, repeats: bool, twice: Option<SeqNum>) -> bool {
-        let Some(end) = self.end_seq.filter(|end| ack.is_at_or_after(*end)) else {
+        let end = self.end_seq;
+        if self.out == Out::Nothing || ack.is_before(end) {
             return false;
-        };
-        if !self.is_retransmission || twice == Some(end) {
+        }
+        if self.out == Out::NewData || twice == Some(end) {
             // New data has arrived, or both the original and the probe: nothing was lost.
-            self.end_seq = None;
+            self.out = Out::Nothing;
             return false;
         }
         if ack.is_after(end) {
             // The ACKs of original and probe would have come apart: one of the two was lost.
-            self.end_seq = None;
+            self.out = Out::Nothing;
             return true;
         }
         if repeats {
             // The ACK of the probe, behind that of the original.
-            self.end_seq = None;
+            self.out = Out::Nothing;
         }
         false
     }

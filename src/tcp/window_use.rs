@@ -6,33 +6,35 @@ use crate::wire::SeqNum;
 /// How much of the congestion window has been in use, over about a round-trip time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WindowUse {
-    /// The window was full at some time.
-    full: bool,
-    /// The most that was in the network; of no interest while `full`.
+    /// The most that was in the network, or [`FULL`].
     most: u32,
     /// SND.NXT when that was noted: it holds until SND.UNA gets there.
     until: SeqNum,
 }
 
+/// The window was full at some time: more than any window that is not.
+const FULL: u32 = u32::MAX;
+
 impl WindowUse {
     /// Nothing has been sent; `iss` is the initial send sequence number.
     pub(super) fn new(iss: SeqNum) -> Self {
-        Self { full: false, most: 0, until: iss }
+        Self { most: 0, until: iss }
     }
 
     /// Something was sent, or could not be because the window was `full`: `in_network` bytes are in
     /// the network now. As in Linux, the strongest sign of the last round trip counts.
     #[inline]
     pub(super) fn note(&mut self, una: SeqNum, nxt: SeqNum, in_network: u32, full: bool) {
-        if full || una.is_at_or_after(self.until) || (!self.full && in_network > self.most) {
-            *self = Self { full, most: in_network, until: nxt };
+        let used = if full { FULL } else { in_network };
+        if full || una.is_at_or_after(self.until) || used > self.most {
+            *self = Self { most: used, until: nxt };
         }
     }
 
     /// Whether a window of `cwnd` may grow. In slow start half of it in use is enough, or it could
     /// not double in a round trip.
     pub(super) fn lets_grow(&self, cwnd: u32, slow_start: bool) -> bool {
-        self.full || (slow_start && cwnd < self.most.saturating_mul(2))
+        self.most == FULL || (slow_start && cwnd < self.most.saturating_mul(2))
     }
 }
 
