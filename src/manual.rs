@@ -103,7 +103,7 @@
 //! it knows what else its processors are for.
 //!
 //! - *Only where it pays off* (`runtime/spin.rs`): after a spin in vain come one, two, four, and at last
-//!   64 short sleeps before the next; each spin that finds something halves that. Longer sleeps than
+//!   256 short sleeps before the next; each spin that finds something halves that. Longer sleeps than
 //!   200 us do not count, so an idle stack does not spin, and a stream that ends costs one spin.
 //! - *Never on one processor* (`runtime/processors.rs`): whoever sends the next packet needs it. The
 //!   thread's mask is looked at before the first spin and then at most once a second, as a process may be bound
