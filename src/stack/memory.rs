@@ -15,11 +15,15 @@ const RESERVED: usize = 4;
 pub(super) struct BufferMemory {
     bound: usize,
     taken: usize,
+    /// What is left.
+    room: Room,
 }
 
 impl BufferMemory {
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, taken: 0 }
+        let mut account = Self { bound, taken: 0, room: Room::UNBOUNDED };
+        account.enter(0, 0);
+        account
     }
 
     /// Bytes taken.
@@ -30,9 +34,7 @@ impl BufferMemory {
     /// Bytes left.
     #[inline]
     pub(super) fn room(&self) -> Room {
-        let left =
-            |bound: usize| u32::try_from(bound.saturating_sub(self.taken)).unwrap_or(u32::MAX);
-        Room { for_promised: left(self.bound), for_new: left(self.bound - self.bound / RESERVED) }
+        self.room
     }
 
     /// Enters what the buffers of a connection take now.
@@ -40,14 +42,25 @@ impl BufferMemory {
     pub(super) fn charge(&mut self, slot: &mut Slot) {
         // Two rings, of at most 2^31 and 2^30 bytes, and records of what is in them.
         let takes = slot.connection.buffer_memory() as u32;
-        self.taken = self.taken - slot.charged as usize + takes as usize;
-        slot.charged = takes;
+        if takes != slot.charged {
+            self.enter(takes, slot.charged);
+            slot.charged = takes;
+        }
     }
 
     /// A connection goes.
     pub(super) fn forget(&mut self, slot: &mut Slot) {
-        self.taken -= slot.charged as usize;
+        self.enter(0, slot.charged);
         slot.charged = 0;
+    }
+
+    /// A connection takes so many bytes, and no longer as many as it had.
+    fn enter(&mut self, takes: u32, had: u32) {
+        self.taken = self.taken - had as usize + takes as usize;
+        let left =
+            |bound: usize| u32::try_from(bound.saturating_sub(self.taken)).unwrap_or(u32::MAX);
+        let for_new = left(self.bound - self.bound / RESERVED);
+        self.room = Room { for_promised: left(self.bound), for_new };
     }
 }
 
@@ -57,10 +70,14 @@ mod tests {
 
     #[test]
     fn what_is_new_leaves_a_quarter_for_what_was_promised() {
-        let room = |taken| BufferMemory { bound: 1_000, taken }.room();
-        assert_eq!(room(0), Room { for_promised: 1_000, for_new: 750 });
-        assert_eq!(room(800), Room { for_promised: 200, for_new: 0 });
-        assert_eq!(room(1_001), Room { for_promised: 0, for_new: 0 });
+        let mut account = BufferMemory::new(1_000);
+        assert_eq!(account.room(), Room { for_promised: 1_000, for_new: 750 });
+        account.enter(800, 0);
+        assert_eq!(account.room(), Room { for_promised: 200, for_new: 0 });
+        account.enter(1_001, 800);
+        assert_eq!(account.room(), Room { for_promised: 0, for_new: 0 });
+        account.enter(0, 1_001);
+        assert_eq!(account.taken(), 0);
         let huge = BufferMemory::new(usize::MAX).room();
         assert_eq!(huge, Room::UNBOUNDED);
     }

@@ -400,6 +400,7 @@ impl Connection {
         let offered = self.rcv.nxt.len_to(self.rcv.edge);
         self.rcv.irs = irs;
         self.rcv.nxt = irs + 1;
+        self.right_sizing.on_peer_syn(self.rcv.nxt);
         self.rcv.edge = self.rcv.nxt + offered;
         self.set_window(irs, self.snd.una, window);
         if self.negotiated.timestamps {

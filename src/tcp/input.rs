@@ -444,7 +444,7 @@ impl Connection {
     #[inline]
     pub(super) fn hand_out(&mut self, now: Instant, len: u32, size: u32) {
         self.advance_over_text(now, len, len, size);
-        self.right_sizing.on_taken(len as usize);
+        self.right_sizing.on_taken(len);
     }
 
     /// RCV.NXT moves over `advanced` bytes of text, because `len` bytes arrived in segments of `size`

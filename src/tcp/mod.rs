@@ -226,7 +226,7 @@ impl Connection {
             flight: Lent::default(),
             send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
-            right_sizing: RightSizing::default(),
+            right_sizing: RightSizing::new(now),
             urgent: UrgentMarks::default(),
             room: Room::UNBOUNDED,
             ack: AckDebt::default(),
@@ -409,7 +409,7 @@ impl Connection {
             };
         }
         let n = self.recv_buffer.read(into);
-        self.right_sizing.on_taken(n);
+        self.right_sizing.on_taken(n as u32);
         self.pass_urgent_mark();
         self.offer_window();
         Ok(n)
@@ -495,7 +495,7 @@ impl Connection {
         let user_timeout = before.user_timeout != after.user_timeout;
         self.holds_back &= after.cork || !before.cork;
         let mss = before.max_segment != after.max_segment;
-        self.recv_buffer.set_max(after.max_recv_buffer);
+        self.recv_buffer.limit_to(after.max_recv_buffer);
         self.renew_offer();
         if keep_alive {
             self.timers.stop(Timer::KeepAlive);
@@ -572,7 +572,7 @@ impl Connection {
         const LEAST: u32 = 128 << 10;
         let wanted = self.cwnd().saturating_mul(2).max(LEAST);
         let buffer = (1 << wanted.ilog2()).min(self.settings.max_send_buffer);
-        let buffer = (buffer as usize).min(self.send_buffer.reach(room));
+        let buffer = self.send_buffer.hold(buffer as usize, room);
         let low_water = self.settings.not_sent_low_water;
         if low_water == u32::MAX {
             return buffer;

@@ -61,13 +61,11 @@ pub(super) struct RecvBuffer {
     pub(super) held: Lent<Held>,
     /// How much is offered to the peer: the window is this less what is unread.
     limit: u32,
-    /// How far `limit` may grow.
-    max: u32,
 }
 
 impl RecvBuffer {
     pub(super) fn new(max: u32) -> Self {
-        Self { held: Lent::default(), limit: FIRST_LIMIT.min(max), max }
+        Self { held: Lent::default(), limit: FIRST_LIMIT.min(max) }
     }
 
     /// In-order bytes not yet read.
@@ -88,7 +86,7 @@ impl RecvBuffer {
 
     /// How much is offered when nothing is unread.
     pub(super) fn limit_within(&self, room: Room) -> u32 {
-        self.limit.min(u32::try_from(self.held.ring.reach(room.for_new)).unwrap_or(u32::MAX))
+        self.held.ring.hold(self.limit as usize, room.for_new) as u32
     }
 
     /// Bytes that can be stored at RCV.NXT.
@@ -179,16 +177,15 @@ impl RecvBuffer {
         n
     }
 
-    /// How far the offer may grow from now on. What has been offered already is not taken back.
-    pub(super) fn set_max(&mut self, max: u32) {
-        self.max = max;
+    /// Offers no more than `max` bytes from now on. What has been offered already is not taken back.
+    pub(super) fn limit_to(&mut self, max: u32) {
         self.limit = self.limit.min(max);
     }
 
-    /// Offers `wanted` bytes, as far as allowed, unless more is offered already. Only the offer
+    /// Offers `wanted` bytes, unless more is offered already. Only the offer
     /// grows: memory is taken when bytes have to wait.
     pub(super) fn offer(&mut self, wanted: u32) {
-        self.limit = self.limit.max(wanted.min(self.max));
+        self.limit = self.limit.max(wanted);
     }
 
     /// Notes the peer's FIN beyond a hole, so that SACK blocks tell of it as Linux's do: the peer

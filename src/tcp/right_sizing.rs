@@ -9,7 +9,7 @@
 //! so far is what counts.
 
 use super::Connection;
-use super::timestamps::is_before;
+use super::timestamps::{clock, is_before};
 use crate::time::Instant;
 use crate::wire::{Segment, SeqNum};
 
@@ -29,9 +29,9 @@ enum Sign {
 /// The measure of the application. Times are in whole milliseconds, as on the clock of timestamps. No
 /// round is shorter than one of these: packets are read and acknowledged in batches, and a short path
 /// is offered no more by it than twice what it carries in that time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RightSizing {
-    /// When this round began. Zero: it has not, and `mark` says nothing.
+    /// When this round began.
     began: u32,
     /// Without timestamps: where RCV.NXT stands when it is over.
     mark: SeqNum,
@@ -44,34 +44,42 @@ pub(super) struct RightSizing {
 }
 
 impl RightSizing {
+    /// The connection is made.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { began: clock(now, 0), mark: SeqNum(0), taken: 0, most: 0, shortest: 0 }
+    }
+
+    /// The peer's first byte will be `first`.
+    pub(super) fn on_peer_syn(&mut self, first: SeqNum) {
+        self.mark = first;
+    }
+
     /// The application took `n` bytes, from the buffer or straight from a frame.
     #[inline]
-    pub(super) fn on_taken(&mut self, n: usize) {
-        self.taken = self.taken.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+    pub(super) fn on_taken(&mut self, n: u32) {
+        self.taken = self.taken.saturating_add(n);
     }
 
     /// Of what it was handed, the application has put `n` bytes back.
-    pub(super) fn on_put_back(&mut self, n: usize) {
-        self.taken = self.taken.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+    pub(super) fn on_put_back(&mut self, n: u32) {
+        self.taken = self.taken.saturating_sub(n);
     }
 
     /// Text has arrived while `unread` bytes wait; a full-sized segment has `mss`. Answers how much
     /// should be offered, when a round in which more was taken than ever is over.
     #[inline]
     fn on_text(&mut self, now: Instant, sign: Sign, unread: usize, mss: u32) -> Option<u32> {
-        // The clock is meant to wrap.
-        let now = now.as_millis() as u32;
         let is_over = match sign {
-            Sign::Echo(sent) => now != self.began && !is_before(sent, self.began),
+            Sign::Echo(sent) => !is_before(sent, self.began) && clock(now, 0) != self.began,
             Sign::Window(nxt, _) => nxt.is_at_or_after(self.mark),
         };
-        if is_over || self.began == 0 { self.end_round(now, sign, unread, mss) } else { None }
+        if is_over { self.end_round(clock(now, 0), sign, unread, mss) } else { None }
     }
 
     fn end_round(&mut self, now: u32, sign: Sign, unread: usize, mss: u32) -> Option<u32> {
         let mut taken = u64::from(self.taken).saturating_sub(unread as u64);
         if let Sign::Window(_, edge) = sign {
-            if self.began != 0 {
+            if taken > 0 {
                 let lasted = now.wrapping_sub(self.began).max(1);
                 let shortest = if self.shortest == 0 { lasted } else { self.shortest.min(lasted) };
                 self.shortest = shortest;
@@ -79,7 +87,7 @@ impl RightSizing {
             }
             self.mark = edge;
         }
-        (self.began, self.taken) = (now.max(1), 0);
+        (self.began, self.taken) = (now, 0);
         let before = u64::from(self.most);
         if taken <= before {
             return None;
@@ -106,7 +114,7 @@ impl Connection {
         };
         let (unread, mss) = (self.recv_buffer.readable(), self.ack.full_size());
         if let Some(wanted) = self.right_sizing.on_text(now, sign, unread, mss) {
-            self.recv_buffer.offer(wanted);
+            self.recv_buffer.offer(wanted.min(self.settings.max_recv_buffer));
         }
     }
 }
@@ -126,11 +134,11 @@ mod tests {
     /// ACKs carry the offer.
     #[test]
     fn a_sender_that_doubles_is_never_held_back() {
-        let mut sizing = RightSizing::default();
+        let mut sizing = RightSizing::new(Instant::ZERO);
         let (mut offer, mut window) = (65_535, 10 * MSS);
         sizing.on_text(at(100), Sign::Echo(0), 0, MSS);
         for round in 2..16 {
-            sizing.on_taken(window as usize);
+            sizing.on_taken(window);
             let wanted =
                 sizing.on_text(at(100 * round), Sign::Echo(100 * round as u32 - 50), 0, MSS);
             offer = offer.max(wanted.unwrap_or(0));
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_round_is_over_with_the_echo_of_what_was_sent_in_it() {
-        let mut sizing = RightSizing::default();
+        let mut sizing = RightSizing::new(Instant::ZERO);
         let start = u32::MAX - 20; // the clock wraps
         let now = at(u64::from(start));
         assert_eq!(sizing.on_text(now, Sign::Echo(start - 100), 0, MSS), None);
@@ -155,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_does_not_grow_asks_for_no_more() {
-        let mut sizing = RightSizing::default();
+        let mut sizing = RightSizing::new(Instant::ZERO);
         for round in 1..10 {
             let wanted =
                 sizing.on_text(at(100 * round), Sign::Echo(100 * round as u32 - 1), 0, MSS);
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_has_only_waited_for_a_slow_reader_is_no_rate() {
-        let mut sizing = RightSizing::default();
+        let mut sizing = RightSizing::new(Instant::ZERO);
         sizing.on_text(at(0), Sign::Echo(0), 0, MSS);
         sizing.on_taken(50_000);
         let wanted = sizing.on_text(at(100), Sign::Echo(50), 40_000, MSS);
@@ -176,19 +184,20 @@ mod tests {
     /// A window that is twice as large takes twice as long to arrive over a path that is full.
     #[test]
     fn without_timestamps_the_shortest_round_is_the_measure() {
-        let mut sizing = RightSizing::default();
+        let mut sizing = RightSizing::new(Instant::ZERO);
         let zero = SeqNum(u32::MAX - 100_000);
+        sizing.on_peer_syn(zero);
         let window = |from: u32, to: u32| Sign::Window(zero + from, zero + to);
-        assert_eq!(sizing.on_text(at(1_000), window(0, 60_000), 0, MSS), None);
+        assert_eq!(sizing.on_text(at(0), window(0, 60_000), 0, MSS), None);
         sizing.on_taken(60_000);
-        assert_eq!(sizing.on_text(at(1_090), window(59_999, 60_000), 0, MSS), None);
-        let wanted = sizing.on_text(at(1_100), window(60_000, 180_000), 0, MSS);
+        assert_eq!(sizing.on_text(at(90), window(59_999, 60_000), 0, MSS), None);
+        let wanted = sizing.on_text(at(100), window(60_000, 180_000), 0, MSS);
         assert_eq!(wanted, Some(2 * 60_000 + 16 * MSS));
         sizing.on_taken(120_000);
-        assert_eq!(sizing.on_text(at(1_300), window(180_000, 300_000), 0, MSS), None);
+        assert_eq!(sizing.on_text(at(300), window(180_000, 300_000), 0, MSS), None);
         // Here the window was what limited.
         sizing.on_taken(120_000);
-        let wanted = sizing.on_text(at(1_400), window(300_000, 400_000), 0, MSS);
+        let wanted = sizing.on_text(at(400), window(300_000, 400_000), 0, MSS);
         assert_eq!(wanted, Some(3 * (2 * 120_000 + 16 * MSS)));
     }
 }

@@ -33,6 +33,13 @@ impl Ring {
         self.capacity as usize
     }
 
+    /// As many bytes as `wanted`, or as it can hold with `room`.
+    #[inline]
+    pub(super) fn hold(&self, wanted: usize, room: u32) -> usize {
+        // It reaches further than half of the room: enough nearly always.
+        if wanted <= room as usize / 2 { wanted } else { wanted.min(self.reach(room)) }
+    }
+
     /// How many bytes it can hold if it takes no more than `room` bytes of memory beside what it has,
     /// or `FLOOR` in all.
     #[inline]
@@ -189,6 +196,9 @@ mod tests {
         ring.reserve(0, 8_192);
         for (room, reach) in [(0, 8_192), (8_191, 8_192), (8_192, 16_384), (u32::MAX, 1 << 32)] {
             assert_eq!(ring.reach(room), reach, "{room}");
+            for wanted in [1, reach / 2, reach, reach + 1, 2 * reach, 4 * reach] {
+                assert_eq!(ring.hold(wanted, room), wanted.min(reach));
+            }
         }
     }
 

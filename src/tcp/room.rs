@@ -45,7 +45,7 @@ impl Connection {
 
     /// Whether it is for want of memory that nothing more can be written.
     pub(crate) fn lacks_memory_to_write(&self, room: Room) -> bool {
-        self.send_buffer.reach(room) <= self.send_buffer.len()
+        self.send_buffer.hold(self.send_buffer.len() + 1, room) <= self.send_buffer.len()
     }
 
     /// Puts back what an application did not take of the text that it was handed. One that has
@@ -56,7 +56,7 @@ impl Connection {
             self.reset_unread();
             return true;
         }
-        self.right_sizing.on_put_back(rest.len());
+        self.right_sizing.on_put_back(rest.len() as u32);
         let given_up = self.give_up(rest);
         self.recv_buffer.store(&rest[..rest.len() - given_up]);
         if given_up > 0 {

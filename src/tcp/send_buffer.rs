@@ -35,10 +35,10 @@ impl SendBuffer {
         self.len
     }
 
-    /// How many bytes it can hold with the memory that is left.
+    /// As many bytes as `wanted`, or as it can hold with the memory that is left.
     #[inline]
-    pub(super) fn reach(&self, room: Room) -> usize {
-        self.ring.reach(room.for_new)
+    pub(super) fn hold(&self, wanted: usize, room: Room) -> usize {
+        self.ring.hold(wanted, room.for_new)
     }
 
     /// Appends as much of `data` as fits below `limit` bytes; answers how much that was.

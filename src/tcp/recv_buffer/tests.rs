@@ -42,14 +42,14 @@ fn one_island_too_many_is_dropped_but_islands_may_still_grow() {
 }
 
 #[test]
-fn the_offer_grows_up_to_the_maximum_and_does_not_shrink() {
+fn the_offer_grows_and_shrinks_only_when_it_is_limited() {
     let mut buffer = RecvBuffer::new(200_000);
     assert_eq!(buffer.limit(), 65_535);
     buffer.offer(100_000);
     buffer.offer(70_000);
     assert_eq!(buffer.limit(), 100_000);
-    buffer.offer(300_000);
-    assert_eq!(buffer.limit(), 200_000);
+    buffer.limit_to(80_000);
+    assert_eq!(buffer.limit(), 80_000);
 }
 
 #[test]
