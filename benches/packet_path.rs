@@ -193,7 +193,7 @@ fn vouched(repeats: usize, segments: u64) {
         "| checksums vouched for | ns per segment | of those computed | | |\n|---|---|---|---|---|"
     );
     println!(
-        "| tunstack, a segment written at a time | {ns:.0} | {} | {} | goal {GOAL_VOUCHED} ns: {} |\n",
+        "| tunstack | {ns:.0} | {} | {} | goal {GOAL_VOUCHED} ns: {} |\n",
         Quartiles::of_ratios(&a, &b),
         since(&vouched, before),
         verdict(ns.median, GOAL_VOUCHED)

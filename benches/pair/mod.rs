@@ -8,8 +8,6 @@
 //! 4. the receiver is polled until it has nothing more to send: one ACK, into a frame;
 //! 5. the sender takes it in.
 //!
-//! Where checksums are vouched for, the application writes one segment at a time instead.
-//!
 //! Time is a number that moves on by the same steps for both, and timers are looked at every turn
 //! (smoltcp does that inside its polls). Nothing is allocated on the way.
 

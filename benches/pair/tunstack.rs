@@ -6,7 +6,7 @@ use tunstack::time::Instant;
 use tunstack::wire::{Checksum, Frame, Offload};
 use tunstack::{Config, ConnId, Event, ListenerId, Stack};
 
-use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SEGMENT, SENDER};
+use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SENDER};
 
 /// Idle connections from one address.
 const PORTS: usize = 50_000;
@@ -31,8 +31,6 @@ pub(crate) struct TunstackPair {
     there: Frames,
     back: Frames,
     chunk: Box<[u8]>,
-    /// Bytes that the application has written.
-    written: u64,
     counts: Counts,
     /// Compare what arrives with what was sent.
     checking: bool,
@@ -66,7 +64,6 @@ impl TunstackPair {
             there: Frames::new(),
             back: Frames::new(),
             chunk: super::chunk(),
-            written: 0,
             counts: Counts::default(),
             checking: true,
         };
@@ -113,35 +110,12 @@ impl TunstackPair {
         self.now += DELAY;
         let now = Instant::from_nanos(self.now);
         on_timers(&mut self.sender, now);
-        match self.checksums {
-            Checksums::Computed => {
-                if self.sender.writable(self.connection) >= CHUNK {
-                    self.write(CHUNK);
-                }
-                fill(&mut self.sender, now, &mut self.there);
-            }
-            // What is there goes out as one super-segment, so that more than a segment is never
-            // there.
-            Checksums::Vouched => {
-                while !self.there.is_full() {
-                    self.write(SEGMENT);
-                    emit(&mut self.sender, now, &mut self.there);
-                }
-            }
+        if self.sender.writable(self.connection) >= CHUNK {
+            let taken = self.sender.write(self.connection, &self.chunk);
+            assert_eq!(taken, Ok(CHUNK));
         }
+        fill(&mut self.sender, now, &mut self.there);
         self.counts.segments += self.there.len() as u64;
-    }
-
-    /// The application writes the next `len` bytes, at most a chunk.
-    fn write(&mut self, len: usize) {
-        let (before, rest) = self.chunk.split_at(self.written as usize % CHUNK);
-        let first = &rest[..len.min(rest.len())];
-        let second = &before[..len - first.len()];
-        for piece in [first, second].into_iter().filter(|piece| !piece.is_empty()) {
-            let taken = self.sender.write(self.connection, piece);
-            assert_eq!(taken, Ok(piece.len()));
-        }
-        self.written += len as u64;
     }
 
     fn receive(&mut self) {
@@ -261,29 +235,24 @@ fn stack(addresses: impl IntoIterator<Item = IpAddr>, checksums: Checksums) -> S
     config.tcp.max_recv_buffer = BUFFER;
     let mut stack = Stack::new(config, [7; 32]).expect("the settings make sense");
     if checksums == Checksums::Vouched {
-        stack.set_offload(Offload::SegmentationAndChecksums);
+        stack.set_offload(Offload::Checksums);
     }
     stack
 }
 
 /// Polls packets until the frames are full or there are none.
 fn fill(stack: &mut Stack, now: Instant, frames: &mut Frames) {
-    while !frames.is_full() && emit(stack, now, frames) {}
-}
-
-/// Polls a packet into a frame, if there is one.
-fn emit(stack: &mut Stack, now: Instant, frames: &mut Frames) -> bool {
-    let Some(packet) = stack.poll_transmit(now) else {
-        return false;
-    };
-    let frame = frames.push(packet.len());
-    let [first, second] = packet.payload;
-    let (header, rest) = frame.split_at_mut(packet.header.len());
-    let (before, after) = rest.split_at_mut(first.len());
-    header.copy_from_slice(packet.header);
-    before.copy_from_slice(first);
-    after.copy_from_slice(second);
-    true
+    while !frames.is_full()
+        && let Some(packet) = stack.poll_transmit(now)
+    {
+        let frame = frames.push(packet.len());
+        let [first, second] = packet.payload;
+        let (header, rest) = frame.split_at_mut(packet.header.len());
+        let (before, after) = rest.split_at_mut(first.len());
+        header.copy_from_slice(packet.header);
+        before.copy_from_slice(first);
+        after.copy_from_slice(second);
+    }
 }
 
 fn on_timers(stack: &mut Stack, now: Instant) {

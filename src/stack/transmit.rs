@@ -33,7 +33,7 @@ impl Stack {
         let partial = match self.offload {
             Offload::Nothing => false,
             Offload::Segmentation => segment_size.is_some(),
-            Offload::SegmentationAndChecksums => true,
+            Offload::Checksums | Offload::SegmentationAndChecksums => true,
         };
         let (payload, checksum) =
             slot.emit(id, outgoing, &mut self.templates, &mut self.header, partial);
@@ -45,7 +45,10 @@ impl Stack {
     /// whose it is. It is put where the caller wants it: moving it costs as much as building it.
     #[inline]
     fn next_segment(&mut self, outgoing: &mut Option<Outgoing>) -> Option<ConnId> {
-        let most = if self.offload == Offload::Nothing { 0 } else { MOST_TEXT };
+        let most = match self.offload {
+            Offload::Nothing | Offload::Checksums => 0,
+            Offload::Segmentation | Offload::SegmentationAndChecksums => MOST_TEXT,
+        };
         while let Some(&id) = self.ready.front() {
             let Some(slot) = self.slabs.connections.get_mut(id) else {
                 self.quantum = QUANTUM;

@@ -26,6 +26,8 @@ pub enum Offload {
     /// Nothing: each packet is one segment, and complete.
     #[default]
     Nothing,
+    /// The checksums of all connections' segments are to be finished; each packet is one segment.
+    Checksums,
     /// Super-segments are to be split; their checksums, and no others, are
     /// [`Partial`](Checksum::Partial).
     Segmentation,
