@@ -51,13 +51,15 @@
 //! | keep-alive | off; then 2 h, 75 s, 9 probes | RFC 9293 section 3.8.4 (MUST-25, MUST-28) |
 //! | FIN-WAIT-2 of an orphan | 60 s | the peer may never close; `tcp_fin_timeout` |
 //! | TIME-WAIT | 60 s | 2 MSL with an MSL of 30 s |
-//! | TIME-WAIT records | 262,144 | 32 MiB at 128 bytes each |
+//! | TIME-WAIT records | 262,144 | 24 MiB at 96 bytes each |
 //! | half-open entries, accept queue | 4,096 each for a listener | `somaxconn` |
-//! | connections | 4,194,304 | 4 GiB at 1 KiB each |
+//! | connections | 4,194,304 | 2 GiB at 512 bytes each |
 //! | receive window | 64 KiB, growing to 6 MiB with what the reader takes in a round-trip time: twice that, and up to six times while it grows | Linux's rule (dynamic right-sizing): a sender in slow start is never held back, and a slow path is not offered megabytes. Memory is taken only by what waits |
 //! | send buffer | a power of two, once to twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
 //! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
 //! | memory of all buffers | 1 GiB | the largest buffers both ways of a hundred connections, or the first window of 16,000; Linux allows about as much (`tcp_mem`) on a machine of 11 GiB |
+//! | drained buffers and empty flights kept for the next | 64 of each kind, with at most 2 MiB | a batch of packets sets no more connections to work; they drain with each question and answer, and nothing need be allocated for the next |
+//! | headers kept for the next segment | those of 1,024 connections | 140 KiB; to make new ones costs about as much as the checksum of a segment |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
