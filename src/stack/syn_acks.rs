@@ -110,25 +110,9 @@ mod tests {
     use super::super::listener::Origin;
     use super::*;
     use crate::tcp::{HalfOpen, Settings};
-    use crate::wire::{EcnField, Flags, Flow, Options, SackBlocks, Segment, SeqNum};
+    use crate::wire::{Flags, Flow, Segment, SeqNum};
 
-    const SYN: Segment<'static> = Segment {
-        seq: SeqNum(1),
-        ack: SeqNum(0),
-        flags: Flags::SYN,
-        window: 1_000,
-        urgent: 0,
-        options: Options {
-            mss: None,
-            window_scale: None,
-            sack_permitted: false,
-            timestamps: None,
-            sack: SackBlocks::EMPTY,
-        },
-        ecn: EcnField::NotEct,
-        payload: &[],
-        segment_size: None,
-    };
+    const SYN: Segment<'static> = Segment { flags: Flags::SYN, ..Segment::EMPTY };
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(ms)

@@ -52,23 +52,7 @@ pub(super) fn established_with(timestamps: bool, ecn: bool, settings: Settings) 
     connection
 }
 
-pub(super) const EMPTY: Segment<'static> = Segment {
-    seq: SeqNum(0),
-    ack: SeqNum(0),
-    flags: Flags::empty(),
-    window: 0,
-    urgent: 0,
-    options: Options {
-        mss: None,
-        window_scale: None,
-        sack_permitted: false,
-        timestamps: None,
-        sack: SackBlocks::EMPTY,
-    },
-    ecn: EcnField::NotEct,
-    payload: &[],
-    segment_size: None,
-};
+pub(super) const EMPTY: Segment<'static> = Segment::EMPTY;
 
 /// The next thing that happens, in numbers from where the connection stands.
 #[derive(Clone, Debug)]

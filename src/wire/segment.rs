@@ -211,6 +211,28 @@ pub struct Segment<'f> {
     pub segment_size: Option<NonZeroU16>,
 }
 
+#[cfg(test)]
+impl Segment<'static> {
+    /// What tests make segments from.
+    pub(crate) const EMPTY: Self = Self {
+        seq: SeqNum(0),
+        ack: SeqNum(0),
+        flags: Flags::empty(),
+        window: 0,
+        urgent: 0,
+        options: Options {
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            timestamps: None,
+            sack: SackBlocks::EMPTY,
+        },
+        ecn: EcnField::NotEct,
+        payload: &[],
+        segment_size: None,
+    };
+}
+
 impl Segment<'_> {
     /// SEG.LEN: text, plus one each for SYN and FIN (RFC 9293 section 3.4).
     pub fn len(&self) -> u32 {
