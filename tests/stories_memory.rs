@@ -236,7 +236,7 @@ fn streams_both_ways_are_whole_with_very_little_memory() {
 fn an_echo_gets_on_when_what_is_unread_takes_all_the_memory() {
     const TOTAL: u64 = 60_000;
     let mut plan = Plan::new(4);
-    plan.configs[1].max_buffer_memory = 48 << 10;
+    plan.configs[1].max_buffer_memory = 16 << 10;
     let mut net = plan.build();
     let ends = open(&mut net, 6);
     let mut written = [0; 6];
