@@ -64,6 +64,20 @@ impl BufferMemory {
     }
 }
 
+#[cfg(debug_assertions)]
+impl super::Stack {
+    /// Checks that the account is right, but for the records of what a connection has sent that is
+    /// about to send more.
+    pub(super) fn check_account(&self) {
+        let slots = || self.slabs.connections.values();
+        let charged: usize = slots().map(|slot| slot.charged as usize).sum();
+        assert_eq!(self.memory.taken, charged, "what is taken is what all are charged for");
+        for slot in slots().filter(|slot| !slot.ready) {
+            assert_eq!(slot.charged as usize, slot.connection.buffer_memory(), "each is charged");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,6 +74,15 @@ slotmap::new_key_type! {
 /// Segments that a connection may send before the next one has its turn.
 const QUANTUM: u8 = 16;
 
+/// The earlier of two deadlines, of which either may not be.
+#[inline]
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
+
 /// A connection and its place in the stack.
 struct Slot {
     connection: Connection,
@@ -253,7 +262,7 @@ impl Stack {
         let connections = self.deadlines.earliest();
         let syn_acks = self.syn_acks.earliest(&self.slabs.half_open);
         let expiry = self.expiry.earliest(self.now, &self.slabs.time_wait);
-        [connections, syn_acks, expiry].into_iter().flatten().min()
+        sooner(connections, sooner(syn_acks, expiry))
     }
 
     // --- Getters ---
@@ -349,11 +358,8 @@ impl Stack {
             .values()
             .map(|slot| size_of::<Slot>() - size_of::<Connection>() + slot.connection.memory())
             .sum();
-        debug_assert_eq!(
-            self.memory.taken(),
-            self.slabs.connections.values().map(|slot| slot.connection.buffer_memory()).sum(),
-            "the account of buffer memory"
-        );
+        #[cfg(debug_assertions)]
+        self.check_account();
         connections
             + self.slabs.connections.capacity() * 16
             + self.slabs.half_open.capacity() * (size_of::<HalfOpenSlot>() + 4)

@@ -57,7 +57,6 @@ impl Stack {
             };
             slot.connection.set_room(self.memory.room());
             *outgoing = slot.connection.poll_transmit(self.now, most);
-            self.memory.charge(slot);
             // One that is over is still needed for the segment it has just given, and goes when it
             // gives none.
             let may_have_more = slot.connection.may_transmit() || !slot.attached;
@@ -73,6 +72,8 @@ impl Stack {
             } else {
                 self.quantum = QUANTUM;
                 slot.ready = false;
+                // The records of what it has sent.
+                self.memory.charge(slot);
                 self.ready.pop_front();
                 let events = slot.connection.take_events();
                 if !events.is_empty() {

@@ -70,7 +70,7 @@ impl Connection {
 
     /// Whether text at RCV.NXT can go to the application as it is, and nothing but text is
     /// expected from the peer.
-    #[inline]
+    #[inline(always)]
     fn takes_text_straight(&self) -> bool {
         self.recv_buffer.is_empty()
             && self.rcv.fin.is_none()
