@@ -1,5 +1,6 @@
 //! The device with the virtio-net header: over an interface that remembers who was there before, in
-//! both directions, and where the kernel refuses it.
+//! both directions, and where the kernel refuses it. And segments of nearly 64 KiB without it, where
+//! the interface has the largest MTU there is.
 
 #![allow(clippy::unwrap_used)]
 
@@ -120,6 +121,42 @@ fn streams_are_intact_whoever_had_the_interface_before() {
     });
 }
 
+#[test]
+fn segments_of_nearly_64_kib_pass_where_the_interface_carries_them() {
+    real::test(|| {
+        make_tun();
+        ip(&format!("link set dev {TUN} mtu 65535"));
+        let bytes = Random::bytes(7, 8 * MIB);
+        for arguments in [&["--offload", "off"][..], &["--offload", "on", "--mtu", "65535"]] {
+            println!("{arguments:?}");
+            let server = Server::start_logging("info", arguments);
+            let mut counters = server.counters();
+            for address in [STACK_V4, STACK_V6] {
+                let before = counters.all();
+                exchange(socket_address(address, 7), &bytes);
+                let after = counters.all();
+                // With the usual MTU there are 5,800 each way without ACKs. Here the first windows
+                // hold one segment, and what is left over of them goes by itself.
+                let [come, gone] =
+                    ["TcpInSegs", "TcpOutSegs"].map(|name| after[name] - before[name]);
+                println!("{come} segments in and {gone} out for {} bytes", bytes.len());
+                assert!(come.max(gone) < 1_500);
+                upload(socket_address(address, 9), &bytes);
+            }
+            let all = counters.all();
+            for name in ["TcpInCsumErrors", "IpInHdrErrors"] {
+                assert_eq!(all[name], 0, "{name}");
+            }
+            drop(counters);
+            server.signal(Signal::SIGTERM);
+            let end = server.finish().succeeded();
+            let lost = |line: &&str| line.contains(" Device") && !line.ends_with(" 0");
+            assert!(end.errors.contains("DeviceOversize 0"), "{}", end.story());
+            assert_eq!(end.errors.lines().find(lost), None);
+        }
+    });
+}
+
 /// The calls with which somebody else may have left the interface as it is.
 mod request {
     #![allow(unsafe_code)]
@@ -191,10 +228,12 @@ fn connect_exchanges_streams_over_either_kind() {
         let theirs = Random::bytes(4, 4 * MIB);
         let listeners = [HOST_V4, HOST_V6]
             .map(|host| (host, TcpListener::bind(socket_address(host, 5000)).unwrap()));
-        for (mode, (host, listener)) in
-            ["on", "off", "on"].iter().flat_map(|mode| listeners.iter().map(move |to| (mode, to)))
+        let kinds = [("on", 1_500), ("off", 1_500), ("on", 1_500), ("off", 65_535)];
+        for ((mode, mtu), (host, listener)) in
+            kinds.iter().flat_map(|kind| listeners.iter().map(move |to| (kind, to)))
         {
-            println!("--offload {mode} to {host}");
+            println!("--offload {mode} to {host}, MTU {mtu}");
+            ip(&format!("link set dev {TUN} mtu {mtu}"));
             let program = tunstack(&["connect", "--offload", mode, host, "5000"])
                 .input(File::open(&file).unwrap())
                 .start();

@@ -37,7 +37,17 @@ impl Server {
     /// Starts it with these arguments after `serve`, and waits until it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let all: Vec<&str> = ["serve"].iter().chain(arguments).copied().collect();
-        let mut program = tunstack(&all).start();
+        Self::ready(tunstack(&all))
+    }
+
+    /// The same with a log of this level among its errors.
+    pub(crate) fn start_logging(level: &str, arguments: &[&str]) -> Self {
+        let program = launch(["env"]).and([format!("RUST_LOG={level}")]).and([binary()]);
+        Self::ready(program.and(["serve"]).and(arguments))
+    }
+
+    fn ready(launch: Launch) -> Self {
+        let mut program = launch.start();
         program.wait_for_output("a line that starts with `ready`", |output| {
             output.starts_with("ready") && output.ends_with('\n')
         });
