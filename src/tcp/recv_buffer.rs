@@ -22,7 +22,7 @@ const FIRST_LIMIT: u32 = 65_535;
 #[derive(Debug)]
 struct Island {
     range: SeqRange,
-    /// When it last grew, by [`RecvBuffer::arrivals`]: SACK blocks go out most recent first.
+    /// When it last grew, by [`Held::arrivals`]: SACK blocks go out most recent first.
     touched: u32,
 }
 
