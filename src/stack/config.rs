@@ -31,7 +31,7 @@ pub struct Config {
     pub mtu: usize,
     /// What every connection starts with.
     pub tcp: Settings,
-    /// How long a TIME-WAIT record is kept: 2 MSL.
+    /// How long a TIME-WAIT record is kept: 2 MSL. More than twenty days count as that.
     pub time_wait: Duration,
     /// The most TIME-WAIT records kept; beyond it the oldest goes.
     pub max_time_wait: usize,

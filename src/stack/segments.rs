@@ -1,7 +1,7 @@
 //! TCP segments on their way in: to the connection, the half-open entry, the TIME-WAIT record or
 //! the listener that they are for (RFC 9293 section 3.10.7).
 
-use super::time_wait::{TimeWaitId, TimeWaitRecord, TimeWaitVerdict};
+use super::time_wait::{self, TimeWaitId, TimeWaitRecord, TimeWaitVerdict};
 use super::{ConnId, Entry, Event, HalfOpenId, HalfOpenSlot, ListenerId, Received, Stack};
 use crate::tcp::{
     Connection, HalfOpen, HalfOpenVerdict, Outgoing, Remains, early_text, timestamps,
@@ -146,7 +146,7 @@ impl Stack {
             TimeWaitVerdict::Ignore => {}
             TimeWaitVerdict::Acknowledge => self.acknowledge_time_wait(id),
             TimeWaitVerdict::Restart => {
-                let expires = self.now + self.config.time_wait;
+                let expires = self.now + self.config.time_wait.min(time_wait::LONGEST);
                 if record.restart(expires) {
                     self.expiry.push(id, &self.slabs.time_wait);
                 }
@@ -280,7 +280,7 @@ impl Stack {
     /// A connection has reached TIME-WAIT; its four-tuple is out of the table.
     pub(super) fn enter_time_wait(&mut self, remains: &Remains, acknowledge: bool) {
         self.counters.time_wait_entered += 1;
-        let expires = self.now + self.config.time_wait;
+        let expires = self.now + self.config.time_wait.min(time_wait::LONGEST);
         let record = TimeWaitRecord::new(remains, expires);
         let live = &self.slabs.time_wait;
         if live.len() >= self.config.max_time_wait

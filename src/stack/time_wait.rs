@@ -35,7 +35,10 @@ pub(super) struct TimeWaitRecord {
     marks: Marks,
 }
 
-/// When a record expires, in milliseconds that wrap after 49 days: nobody waits for half as long.
+/// No record lives longer, whatever is set.
+pub(super) const LONGEST: Duration = Duration::from_secs(20 * 86_400);
+
+/// When a record expires, in milliseconds that wrap after 49 days: [`LONGEST`] is less than half of it.
 #[derive(Clone, Copy, Debug)]
 struct Expiry(u32);
 
