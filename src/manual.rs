@@ -143,10 +143,11 @@
 //!   no memory is there for, counts as not received; a FIN that comes with such text waits for the
 //!   next one.
 //!
-//! More than the bound is taken by what a connection has in any case (4 KiB); by the records of what is in
-//! flight, since what they tell of was let in before; by the records of islands, 6 KiB at most, of one
-//! connection; and for a moment by a ring that moves into a larger one. New connections are accepted
-//! all the time: they hold no buffers, and have a bound of their own.
+//! More than the bound is taken by what a connection has in any case (4 KiB); by the records of what is
+//! in flight, since what they tell of was let in before; by what is kept to spare (6 MiB); by the
+//! records of islands, 6 KiB at most, of one connection; and for a moment by a ring that moves into a
+//! larger one. New connections are accepted all the time: they hold no buffers, and have a bound of
+//! their own.
 //!
 //! # Where the letter of RFC 9293 is left
 //!
