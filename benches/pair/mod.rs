@@ -3,12 +3,15 @@
 //! [`tunstack`] and [`smoltcp`] do the same things in the same order with the same frames:
 //!
 //! 1. the application writes 64 KiB whenever there is room for them;
-//! 2. the sender builds two full segments, each copied into a frame as a device would take it;
-//! 3. the receiver takes both in, and the application takes their data;
-//! 4. the receiver is polled until it has nothing more to send: one ACK, into a frame;
-//! 5. the sender takes it in.
+//! 2. the sender builds full segments, as many as a super-segment has, each copied into a frame as a
+//!    device would take it;
+//! 3. the receiver takes two of them in, and the application takes their data;
+//! 4. the receiver is polled until it has nothing more to send: one ACK, into a frame; and so on with
+//!    the next two;
+//! 5. the sender takes the ACKs in.
 //!
-//! Time is a number that moves on by the same steps for both, and timers are looked at every turn
+//! tunstack works in super-segments, as with any device: where that takes none they are cut by
+//! [`Segments`](::tunstack::device::Segments) into frames, and those are copied. Time is a number that moves on by the same steps for both, and timers are looked at every turn
 //! (smoltcp does that inside its polls). Nothing is allocated on the way.
 
 pub(crate) mod smoltcp;
@@ -26,6 +29,8 @@ pub(crate) const CHUNK: usize = 64 << 10;
 pub(crate) const BUFFER: u32 = 1 << 20;
 /// Data segments to one ACK.
 pub(crate) const SEGMENTS_PER_ACK: usize = 2;
+/// The most data segments that are under way together: those of the largest super-segment.
+pub(crate) const MOST_FRAMES: usize = 65_535 / SEGMENT;
 /// Nanoseconds from one end to the other.
 pub(crate) const DELAY: u64 = 10_000;
 
@@ -46,7 +51,7 @@ pub(crate) struct Counts {
 
 /// Two stacks with one connection that carries data, and maybe others that are idle.
 pub(crate) trait Pair {
-    /// Sends two segments there and an ACK back.
+    /// Sends some segments there, and an ACK back for every two of them.
     fn turn(&mut self);
 
     /// What has passed so far.
@@ -63,7 +68,7 @@ pub(crate) trait Pair {
 
 /// A few frames on their way in one direction.
 pub(crate) struct Frames {
-    frames: [([u8; MTU], usize); SEGMENTS_PER_ACK],
+    frames: Box<[([u8; MTU], usize)]>,
     /// How many there are.
     len: usize,
     /// How many of them have been taken out.
@@ -72,7 +77,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new() -> Self {
-        Self { frames: [([0; MTU], 0); SEGMENTS_PER_ACK], len: 0, taken: 0 }
+        Self { frames: vec![([0; MTU], 0); MOST_FRAMES].into(), len: 0, taken: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

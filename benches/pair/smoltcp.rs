@@ -12,7 +12,9 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpCidr};
 use std::net::Ipv4Addr;
 
-use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SENDER};
+use super::{
+    BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SEGMENTS_PER_ACK, SENDER,
+};
 
 /// Bytes of the buffers of idle connections, each way.
 const IDLE_BUFFER: usize = 2_048;
@@ -108,15 +110,16 @@ impl End {
         self.sockets.get_mut(handle)
     }
 
-    /// Takes in what has arrived.
-    fn take_in(&mut self, now: Instant) {
-        loop {
+    /// Takes in so many packets of what has arrived; answers whether there was one.
+    fn take_in(&mut self, now: Instant, most: usize) -> bool {
+        for _ in 0..most {
             let result = self.interface.poll_ingress_single(now, &mut self.port, &mut self.sockets);
             if result == PollIngressSingleResult::None {
-                break;
+                self.port.incoming.clear();
+                return false;
             }
         }
-        self.port.incoming.clear();
+        true
     }
 
     /// Polls packets until the frames are full or there are none.
@@ -176,10 +179,10 @@ impl SmoltcpPair {
             let now = self.advance();
             self.sender.fill(now);
             self.cross();
-            self.receiver.take_in(now);
+            self.receiver.take_in(now, usize::MAX);
             self.receiver.fill(now);
             self.cross();
-            self.sender.take_in(now);
+            self.sender.take_in(now, usize::MAX);
         }
         assert_eq!(self.sender.socket(from).state(), State::Established);
         assert_eq!(self.receiver.socket(to).state(), State::Established);
@@ -228,14 +231,17 @@ impl Pair for SmoltcpPair {
 
         self.cross();
         let now = self.advance();
-        self.receiver.take_in(now);
+        while self.receiver.take_in(now, SEGMENTS_PER_ACK) {
+            self.take_data();
+            self.receiver.fill(now);
+        }
         self.take_data();
         self.receiver.fill(now);
         self.counts.acks += self.receiver.port.outgoing.len() as u64;
 
         self.cross();
         let now = self.advance();
-        self.sender.take_in(now);
+        self.sender.take_in(now, usize::MAX);
     }
 
     fn counts(&self) -> Counts {

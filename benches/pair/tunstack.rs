@@ -2,11 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use tunstack::device::Segments;
 use tunstack::time::Instant;
-use tunstack::wire::{Checksum, Frame, Offload};
+use tunstack::wire::checksum::Sum;
+use tunstack::wire::{Checksum, Flags, Frame, Offload, Transmit};
 use tunstack::{Config, ConnId, Event, ListenerId, Stack};
 
-use super::{BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SENDER};
+use super::{
+    BUFFER, CHUNK, Counts, DELAY, Frames, MTU, PORT, Pair, RECEIVER, SEGMENTS_PER_ACK, SENDER,
+};
 
 /// Idle connections from one address.
 const PORTS: usize = 50_000;
@@ -30,6 +34,8 @@ pub(crate) struct TunstackPair {
     now: u64,
     there: Frames,
     back: Frames,
+    /// Where segments are put together.
+    cut: Vec<u8>,
     chunk: Box<[u8]>,
     counts: Counts,
     /// Compare what arrives with what was sent.
@@ -63,6 +69,7 @@ impl TunstackPair {
             now: 0,
             there: Frames::new(),
             back: Frames::new(),
+            cut: Vec::new(),
             chunk: super::chunk(),
             counts: Counts::default(),
             checking: true,
@@ -86,12 +93,12 @@ impl TunstackPair {
         loop {
             self.now += DELAY;
             let now = Instant::from_nanos(self.now);
-            fill(&mut self.sender, now, &mut self.there);
+            drain(&mut self.sender, now, &mut self.there);
             while let Some(frame) = self.there.take() {
                 self.receiver.on_packet_stored(now, arrived(frame, self.checksums));
             }
             while self.receiver.accept(self.listener).is_some() {}
-            fill(&mut self.receiver, now, &mut self.back);
+            drain(&mut self.receiver, now, &mut self.back);
             while let Some(frame) = self.back.take() {
                 self.sender.on_packet_stored(now, arrived(frame, self.checksums));
             }
@@ -114,7 +121,7 @@ impl TunstackPair {
             let taken = self.sender.write(self.connection, &self.chunk);
             assert_eq!(taken, Ok(CHUNK));
         }
-        fill(&mut self.sender, now, &mut self.there);
+        fill(&mut self.sender, now, &mut self.there, self.checksums, &mut self.cut);
         self.counts.segments += self.there.len() as u64;
     }
 
@@ -122,6 +129,7 @@ impl TunstackPair {
         self.now += DELAY;
         let now = Instant::from_nanos(self.now);
         on_timers(&mut self.receiver, now);
+        let mut taken = 0;
         while let Some(frame) = self.there.take() {
             let received = self.receiver.on_packet(now, arrived(frame, self.checksums));
             let (_, data) = received.data.expect("it is in order and nothing waits");
@@ -129,10 +137,15 @@ impl TunstackPair {
                 assert!(super::is_as_sent(&self.chunk, self.counts.bytes, data));
             }
             self.counts.bytes += data.len() as u64;
+            taken += 1;
+            if taken % SEGMENTS_PER_ACK == 0 {
+                drain_events(&mut self.receiver);
+                drain(&mut self.receiver, now, &mut self.back);
+            }
         }
         self.there.clear();
         drain_events(&mut self.receiver);
-        fill(&mut self.receiver, now, &mut self.back);
+        drain(&mut self.receiver, now, &mut self.back);
         self.counts.acks += self.back.len() as u64;
     }
 
@@ -183,7 +196,7 @@ impl Pair for TunstackPingPong {
         let at = advance();
         on_timers(sender, at);
         assert_eq!(sender.write(*connection, b"x"), Ok(1));
-        fill(sender, at, there);
+        drain(sender, at, there);
 
         let at = advance();
         on_timers(receiver, at);
@@ -194,7 +207,7 @@ impl Pair for TunstackPingPong {
         }
         there.clear();
         drain_events(receiver);
-        fill(receiver, at, back);
+        drain(receiver, at, back);
 
         let at = advance();
         while let Some(frame) = back.take() {
@@ -234,24 +247,82 @@ fn stack(addresses: impl IntoIterator<Item = IpAddr>, checksums: Checksums) -> S
     config.tcp.max_send_buffer = BUFFER;
     config.tcp.max_recv_buffer = BUFFER;
     let mut stack = Stack::new(config, [7; 32]).expect("the settings make sense");
-    if checksums == Checksums::Vouched {
-        stack.set_offload(Offload::Checksums);
-    }
+    stack.set_offload(match checksums {
+        Checksums::Computed => Offload::Segmentation,
+        Checksums::Vouched => Offload::SegmentationAndChecksums,
+    });
     stack
 }
 
-/// Polls packets until the frames are full or there are none.
-fn fill(stack: &mut Stack, now: Instant, frames: &mut Frames) {
-    while !frames.is_full()
+/// Polls packets until there are frames or nothing is left; a super-segment fills many of them.
+fn fill(
+    stack: &mut Stack,
+    now: Instant,
+    frames: &mut Frames,
+    checksums: Checksums,
+    cut: &mut Vec<u8>,
+) {
+    while frames.len() == 0
         && let Some(packet) = stack.poll_transmit(now)
     {
-        let frame = frames.push(packet.len());
-        let [first, second] = packet.payload;
-        let (header, rest) = frame.split_at_mut(packet.header.len());
-        let (before, after) = rest.split_at_mut(first.len());
-        header.copy_from_slice(packet.header);
-        before.copy_from_slice(first);
-        after.copy_from_slice(second);
+        match (checksums, Segments::of(&packet)) {
+            (_, None) => push(frames, &packet),
+            (Checksums::Computed, Some(segments)) => {
+                for number in 0..segments.count() {
+                    push(frames, &segments.get(number, cut));
+                }
+            }
+            (Checksums::Vouched, Some(_)) => push_unsummed(frames, &packet),
+        }
+    }
+}
+
+/// Polls packets until there are none; none of them is a super-segment.
+fn drain(stack: &mut Stack, now: Instant, frames: &mut Frames) {
+    while let Some(packet) = stack.poll_transmit(now) {
+        push(frames, &packet);
+    }
+}
+
+/// Copies a packet into a frame.
+fn push(frames: &mut Frames, packet: &Transmit<'_>) {
+    let [first, second] = packet.payload;
+    let frame = frames.push(packet.len());
+    let (header, rest) = frame.split_at_mut(packet.header.len());
+    let (before, after) = rest.split_at_mut(first.len());
+    header.copy_from_slice(packet.header);
+    before.copy_from_slice(first);
+    after.copy_from_slice(second);
+}
+
+/// Copies a super-segment of IPv4 into frames as a network card cuts it that leaves out the TCP
+/// checksums, since the other end is to trust it.
+fn push_unsummed(frames: &mut Frames, packet: &Transmit<'_>) {
+    let header = packet.header;
+    let word =
+        |at: usize| u32::from_be_bytes(*header[at..].first_chunk().expect("it is long enough"));
+    let seq = word(24);
+    let size = usize::from(packet.segment_size.expect("it is a super-segment").get());
+    let [first, second] = packet.payload;
+    let len = first.len() + second.len();
+    for start in (0..len).step_by(size) {
+        let end = (start + size).min(len);
+        let frame = frames.push(header.len() + end - start);
+        let total = (frame.len() as u16).to_be_bytes();
+        let (head, text) = frame.split_at_mut(header.len());
+        head.copy_from_slice(header);
+        head[2..4].copy_from_slice(&total);
+        head[10..12].fill(0);
+        let sum = Sum::ZERO.add_bytes(&head[..20]).finish();
+        head[10..12].copy_from_slice(&sum.to_be_bytes());
+        head[24..28].copy_from_slice(&seq.wrapping_add(start as u32).to_be_bytes());
+        if end < len {
+            head[33] &= !Flags::PSH.bits();
+        }
+        let (one, other) = text.split_at_mut(end.min(first.len()) - start.min(first.len()));
+        one.copy_from_slice(&first[start.min(first.len())..end.min(first.len())]);
+        let behind = |at: usize| at.max(first.len()) - first.len();
+        other.copy_from_slice(&second[behind(start)..behind(end)]);
     }
 }
 

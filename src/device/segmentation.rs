@@ -31,9 +31,9 @@ impl<'a> Segments<'a> {
     pub fn get<'b>(&self, number: usize, buffer: &'b mut Vec<u8>) -> Transmit<'b> {
         let start = (number * self.size).min(self.len());
         let end = (start + self.size).min(self.len());
-        self.headers.emit(buffer, start, self.text(start, end), end == self.len());
+        let packet = self.headers.emit(buffer, start, self.text(start, end), end == self.len());
         let (payload, checksum) = ([&[][..]; 2], Checksum::Full);
-        Transmit { header: buffer, payload, segment_size: None, checksum }
+        Transmit { header: packet, payload, segment_size: None, checksum }
     }
 
     fn len(&self) -> usize {

@@ -49,8 +49,13 @@ impl Stack {
             slot.connection.set_room(self.memory.room());
         }
         let arrival = slot.connection.on_segment(self.now, segment, hand_out);
-        self.counters.text_refused += u64::from(arrival.refused);
         let owed_now = slot.connection.owes_now();
+        if arrival.plain {
+            // No buffer has changed, and there is nothing to tell: most of `settle` can be left out.
+            Self::schedule(id, slot, &mut self.deadlines, &mut self.ready);
+            return Received { data: arrival.text.map(|text| (id, text)), owed_now };
+        }
+        self.counters.text_refused += u64::from(arrival.refused);
         if arrival.stray {
             let flow = *slot.connection.flow();
             if slot.connection.is_orphan() {

@@ -16,10 +16,13 @@ pub(crate) struct Arrival<'f> {
     pub(crate) stray: bool,
     /// Text of it was dropped for want of memory.
     pub(crate) refused: bool,
+    /// It brought nothing but that text: what it may have changed beside is when an ACK is owed.
+    pub(crate) plain: bool,
 }
 
 impl Arrival<'_> {
-    pub(super) const NOTHING: Self = Self { text: None, stray: false, refused: false };
+    pub(super) const NOTHING: Self =
+        Self { text: None, stray: false, refused: false, plain: false };
     pub(super) const STRAY: Self = Self { stray: true, ..Self::NOTHING };
 }
 

@@ -332,9 +332,13 @@ impl Connection {
         let size = first.range.len();
         // The urgent pointer counts from where a segment starts.
         let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start));
+        let left = |last: &Fresh| most.saturating_sub(first.range.start.len_to(last.range.end));
+        if may_grow && first.may_be_followed && first.more {
+            last = self.take_full(now, first, left(&first) / size);
+        }
         while last.may_be_followed
             && may_grow
-            && first.range.start.len_to(last.range.end) + size <= most
+            && size <= left(&last)
             && let Some(next) = self.take_new(now, false)
         {
             last = next;
@@ -424,6 +428,33 @@ impl Connection {
         Some(Fresh { range, may_be_followed: full && !fin && !pushes, pushes, more })
     }
 
+    /// Takes at most `most` full-sized segments behind `last`, behind which there is `more`: what
+    /// [`take_new`](Self::take_new) would do for each of them, since what has let that one out lets
+    /// them out, too.
+    fn take_full(&mut self, now: Instant, mut last: Fresh, most: u32) -> Fresh {
+        let size = last.range.len();
+        let window_end = self.snd.una + self.snd.wnd;
+        let sendable = self.snd.nxt.len_to(self.text_end().earlier(window_end));
+        let in_network = self.flight.in_network();
+        let allowed = self.congestion_window().saturating_sub(in_network);
+        let full = sendable.min(allowed) / size;
+        // Where the text ends there may be a FIN.
+        let taken = full.min(most).min((self.unsent() - 1) / size);
+        for left in (full - taken..full).rev() {
+            let range = SeqRange::new(self.snd.nxt, size);
+            self.snd.nxt = range.end;
+            self.flight.on_sent(range, now);
+            let more = left > 0;
+            let pushes = self.ends_burst(more);
+            last = Fresh { range, may_be_followed: !pushes, pushes, more };
+            if pushes {
+                break;
+            }
+        }
+        self.note_window_use(self.flight.in_network(), false);
+        last
+    }
+
     /// Whether the full-sized segment that goes out is the last of a burst of several; `more` tells
     /// whether another can follow at once.
     fn ends_burst(&mut self, more: bool) -> bool {
@@ -492,8 +523,13 @@ impl Connection {
     /// Whether `len` bytes more may follow the `in_network` that are there already.
     #[inline]
     fn congestion_allows(&self, in_network: u32, len: u32) -> bool {
-        let window = self.congestion.cwnd().saturating_add(self.recovery.credit());
-        in_network == 0 || in_network.saturating_add(len) <= window
+        in_network == 0 || in_network.saturating_add(len) <= self.congestion_window()
+    }
+
+    /// Bytes that may be in the network.
+    #[inline]
+    fn congestion_window(&self) -> u32 {
+        self.congestion.cwnd().saturating_add(self.recovery.credit())
     }
 
     /// Something waits for the peer's window. While anything is in flight its ACK will tell;

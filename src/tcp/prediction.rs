@@ -58,7 +58,7 @@ impl Connection {
         }
         self.right_size(now, segment);
         self.hand_out(now, len, segment.size());
-        Some(Arrival { text: Some(segment.payload), ..Arrival::NOTHING })
+        Some(Arrival { text: Some(segment.payload), plain: !advances, ..Arrival::NOTHING })
     }
 
     /// Whether a segment that acknowledges nothing new may say how a loss probe went (RFC 8985

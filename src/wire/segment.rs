@@ -51,12 +51,8 @@ impl EcnField {
     /// The two low bits of a traffic class.
     #[inline]
     pub const fn from_bits(bits: u8) -> Self {
-        match bits & Self::MASK {
-            0b00 => Self::NotEct,
-            0b01 => Self::Ect1,
-            0b10 => Self::Ect0,
-            _ => Self::Ce,
-        }
+        const ALL: [EcnField; 4] = [EcnField::NotEct, EcnField::Ect1, EcnField::Ect0, EcnField::Ce];
+        ALL[(bits & Self::MASK) as usize]
     }
 
     /// The two bits, as they stand at the low end of a traffic class.

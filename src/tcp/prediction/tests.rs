@@ -31,7 +31,12 @@ proptest! {
             match step {
                 Step::Arrives(arriving) => {
                     let segment = segment(&long, &arriving, timestamps, &mut clock, &text);
+                    let before = (short.buffer_memory(), short.events);
                     let arrived = short.on_segment(now, &segment, hand_out);
+                    if arrived.plain {
+                        prop_assert_eq!((short.buffer_memory(), short.events), before);
+                    }
+                    let arrived = Arrival { plain: false, ..arrived };
                     prop_assert_eq!(arrived, long.on_unpredicted(now, &segment, hand_out));
                 }
                 Step::Write(len) => {

@@ -21,8 +21,7 @@ pub(super) const IPV6_PAYLOAD_LEN_AT: usize = 4;
 /// two no-operations (RFC 7323 appendix A).
 pub(super) const SEQ_AT: usize = 4;
 pub(super) const ACK_AT: usize = 8;
-const OFFSET_AT: usize = 12;
-pub(super) const FLAGS_AT: usize = 13;
+pub(super) const OFFSET_AT: usize = 12;
 pub(super) const CHECKSUM_AT: usize = 16;
 const TIMESTAMP_AT: usize = 24;
 const ECHO_AT: usize = 28;
