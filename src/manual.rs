@@ -62,6 +62,7 @@
 //! | headers kept for the next segment | those of 1,024 connections | 140 KiB; to make new ones costs about as much as the checksum of a segment |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
+//! | congestion control | CUBIC with HyStart++ | RFC 9438, RFC 9406; what peers are used to from Linux. NewReno is there to choose, and others can be brought along (`tcp::congestion::Controller`); the choice can be changed on a live connection, which keeps its window |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
 //! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's |
 //! | least burst | 2 full-sized segments | the last of a burst is marked with PSH, as Linux does, so that a receiver which gathers segments passes them on |
@@ -185,10 +186,19 @@
 //!   (RFC 5927 section 5.2). It is reported, and when the peer then stays silent until R2 it is the
 //!   reason that the application is given, in place of a timeout. Anything that is heard of the peer
 //!   refutes it. Linux's `sk_err_soft` is the same.
-//! - *ECN* (RFC 3168): an echo of congestion counts as a loss does, and so halves FlightSize, as
-//!   RFC 5681 has it, and not the window; the milder reduction of RFC 8511 is not used. After a SYN
+//! - *ECN* (RFC 3168): in slow start an echo of congestion counts as a loss does; in congestion
+//!   avoidance it takes less (RFC 8511): 15 percent of the window instead of 30 with CUBIC, a fifth
+//!   of FlightSize instead of half with NewReno. Linux makes no difference. After a SYN
 //!   that had to be sent again, and so did not ask, our text is not marked even if the peer agrees
 //!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux.
+//! - *CUBIC* (RFC 9438) takes its share of cwnd and not of FlightSize at a loss (section 4.6 allows
+//!   it, as the window does not grow while it is not used), counts acknowledged segments and not ACKs
+//!   in its concave and convex regions, and follows the window it has with a K of zero where that is
+//!   beyond W_max, all as Linux. What it has learnt of the path beyond cwnd and ssthresh takes a box,
+//!   which a connection has from when its window is first full until it has been idle for an RTO.
+//! - *HyStart++* (RFC 9406 section 4.3): L has no limit, although nothing is paced, for which the RFC
+//!   recommends 8. Peers that merge segments acknowledge 45 at a time, and slow start would be slow.
+//!   It ends the first slow start only, as section 4.3 says.
 //! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
 //!   long, then the connection is reset; with zero it is reset at once.
 //!

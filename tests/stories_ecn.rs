@@ -7,6 +7,7 @@ use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
+use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{Ecn, KeepAlive, State};
 use tunstack::wire::{EcnField, Flags};
 
@@ -258,8 +259,11 @@ fn with_ten_segments(isns: Isns) -> Peer {
 
 #[test]
 fn an_echo_of_congestion_halves_the_window_once_and_is_answered_once() {
+    // In slow start, with NewReno; the other reductions are the controllers' own.
     with_each_isn(|isns| {
-        let mut peer = with_ten_segments(isns);
+        let mut peer = agreed_with(isns, |config| config.tcp.congestion = Congestion::NewReno);
+        peer.writes(40 * MSS as usize);
+        assert_eq!(peer.ignores_the_rest(), 10);
         peer.sends("E. 1:1(0) ack 1461");
         assert_eq!(cwnd(&peer), 5 * MSS);
         peer.hears_nothing();
@@ -288,6 +292,28 @@ fn an_echo_of_congestion_halves_the_window_once_and_is_answered_once() {
         let reduced = sent.iter().filter(|packet| packet.has(Flags::CWR)).count();
         assert!(sent.len() > 1 && reduced == 1 && sent[0].has(Flags::CWR), "{reduced}");
     });
+}
+
+#[test]
+fn an_echo_takes_less_in_congestion_avoidance() {
+    // RFC 8511 section 3; the first one ends slow start.
+    for (congestion, first, second) in
+        [(Congestion::Cubic, 7 * MSS, 7 * MSS * 17 / 20), (Congestion::NewReno, 5 * MSS, 4 * MSS)]
+    {
+        with_each_isn(|isns| {
+            let mut peer = agreed_with(isns, |config| config.tcp.congestion = congestion);
+            peer.writes(80 * MSS as usize);
+            assert_eq!(peer.ignores_the_rest(), 10);
+            peer.sends("E. 1:1(0) ack 1461");
+            assert_eq!(cwnd(&peer), first);
+            // The rest of the window, and one of exactly the new size after it.
+            peer.sends("E. 1:1(0) ack 14601");
+            let sent = peer.ignores_the_rest() as u32;
+            assert_eq!(sent, first / MSS);
+            peer.sends(&format!("E. 1:1(0) ack {}", 14_601 + MSS));
+            assert_eq!(cwnd(&peer), second, "{congestion:?}");
+        });
+    }
 }
 
 #[test]

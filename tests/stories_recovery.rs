@@ -8,6 +8,7 @@ use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::states::in_state;
 use common::{ms, secs};
+use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{CloseReason, ReadError, State, WriteError};
 use tunstack::wire::{Flags, Frame};
 
@@ -16,7 +17,12 @@ const MSS: u32 = 1_000;
 
 /// A connection whose handshake has taken `rtt`, so that the first sample is known.
 fn with_rtt(isns: Isns, rtt: u64) -> Peer {
-    let mut peer = Peer::new(isns);
+    with_rtt_and(isns, rtt, Congestion::default())
+}
+
+/// The same, with this congestion control.
+fn with_rtt_and(isns: Isns, rtt: u64, congestion: Congestion) -> Peer {
+    let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
     peer.listens();
     peer.sends("S 0:0(0) <mss 1000>");
     peer.hears("S. 0:0(0) ack 1");
@@ -494,7 +500,7 @@ fn partial_acknowledgments_repair_one_hole_after_the_other_without_a_timeout() {
         peer.hears_nothing();
         let info = peer.stack.info(peer.id).unwrap();
         assert_eq!(info.retransmissions, 3);
-        assert!(info.cwnd <= 6 * MSS, "the window was halved once: {}", info.cwnd);
+        assert!(info.cwnd <= 8 * MSS, "the window was reduced once: {}", info.cwnd);
         assert!(info.cwnd >= MSS);
     });
 }
@@ -502,15 +508,26 @@ fn partial_acknowledgments_repair_one_hole_after_the_other_without_a_timeout() {
 #[test]
 fn recovery_halves_the_window() {
     // RFC 5681 3.2: ssthresh = FlightSize / 2, and cwnd = ssthresh once all has arrived.
+    recovery_reduces_the_window(Congestion::NewReno, 10 * MSS);
+}
+
+#[test]
+fn with_cubic_recovery_takes_three_tenths_of_the_window() {
+    // RFC 9438 4.6: beta_cubic is 0.7.
+    recovery_reduces_the_window(Congestion::Cubic, 14 * MSS);
+}
+
+#[track_caller]
+fn recovery_reduces_the_window(congestion: Congestion, wanted: u32) {
     with_each_isn(|isns| {
-        let mut peer = with_rtt(isns, 100);
+        let mut peer = with_rtt_and(isns, 100, congestion);
         peer.writes(100_000);
         peer.ignores_the_rest();
         for n in 1..=10 {
             peer.sends(&ack(n));
         }
         peer.ignores_the_rest(); // twenty segments are out: 11 to 30
-        let before = peer.stack.info(peer.id).unwrap().cwnd;
+        let before = peer.stack.info(peer.id).expect("it is there").cwnd;
         assert_eq!(before, 20 * MSS);
         // One duplicate for each segment but the lost one, and for the two of limited transmit.
         for _ in 0..21 {
@@ -518,8 +535,8 @@ fn recovery_halves_the_window() {
         }
         assert!(peer.all().iter().any(|packet| packet.seq == peer.iss + 1 + 10 * MSS));
         peer.sends(&ack(32));
-        let after = peer.stack.info(peer.id).unwrap().cwnd;
-        assert_eq!(after, 10 * MSS, "from {before}");
+        let after = peer.stack.info(peer.id).expect("it is there").cwnd;
+        assert_eq!(after, wanted, "from {before}");
     });
 }
 
@@ -541,11 +558,11 @@ fn leaving_recovery_lets_out_no_burst() {
         hears_segments(&mut peer, [31, 32, 11]);
         peer.sends(&ack(32));
         hears_segments(&mut peer, 33..=34);
-        // Slow start finds the halved window from there.
+        // Slow start finds the reduced window from there.
         peer.sends(&ack(34));
         hears_segments(&mut peer, 35..=38);
         let info = peer.stack.info(peer.id).unwrap();
-        assert_eq!((info.cwnd, info.ssthresh), (4 * MSS, 10 * MSS));
+        assert_eq!((info.cwnd, info.ssthresh), (4 * MSS, 14 * MSS));
     });
 }
 

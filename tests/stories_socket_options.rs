@@ -8,6 +8,7 @@ mod common;
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::stack::{ConfigError, ConnectError, ListenError, Readiness};
+use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss};
 use tunstack::tcp::{Ecn, KeepAlive, ReadError, Settings};
 use tunstack::wire::{Flags, WindowScale};
 use tunstack::{Event, Stack};
@@ -628,4 +629,81 @@ fn after_a_pause_the_window_may_be_kept() {
             assert_eq!(peer.ignores_the_rest(), segments);
         });
     }
+}
+
+// Congestion control.
+
+fn window(peer: &Peer) -> (u32, u32) {
+    let info = peer.stack.info(peer.id).unwrap();
+    (info.cwnd, info.ssthresh)
+}
+
+#[test]
+fn the_congestion_control_of_a_live_connection_can_be_changed_and_keeps_its_window() {
+    // As TCP_CONGESTION of Linux.
+    with_each_isn(|isns| {
+        let mut peer = with_rtt(isns);
+        peer.writes(60_000);
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 5001");
+        peer.ignores_the_rest();
+        let before = window(&peer);
+        assert_eq!(before.0, 15_000);
+        peer.stack.configure(peer.id, |to| to.congestion = Congestion::NewReno).unwrap();
+        assert_eq!(window(&peer), before);
+        for _ in 0..3 {
+            peer.sends(". 1:1(0) ack 5001");
+        }
+        assert_eq!(window(&peer).1, 7_500, "half of what was in flight");
+        peer.stack.configure(peer.id, |to| to.no_delay = true).unwrap();
+        peer.stack.configure(peer.id, |to| to.congestion = Congestion::Cubic).unwrap();
+        assert_eq!(window(&peer), (7_500, 7_500), "also during recovery");
+        peer.sends(". 1:1(0) ack 22001");
+        assert_eq!(window(&peer).1, 7_500);
+    });
+}
+
+/// Two segments at a time, whatever happens.
+#[derive(Debug)]
+struct TwoSegments(u32);
+
+impl Controller for TwoSegments {
+    fn cwnd(&self) -> u32 {
+        2 * self.0
+    }
+
+    fn ssthresh(&self) -> u32 {
+        u32::MAX
+    }
+
+    fn on_ack(&mut self, _: &AckSample) {}
+
+    fn on_loss(&mut self, _: &Loss) {}
+
+    fn on_recovered(&mut self, _: u32) {}
+
+    fn on_timeout(&mut self, _: &Loss, _: bool) {}
+
+    fn on_idle(&mut self) {}
+
+    fn on_mss(&mut self, mss: u32) {
+        self.0 = mss;
+    }
+
+    fn on_shrunk_path(&mut self) {}
+}
+
+#[test]
+fn a_program_may_bring_a_congestion_control_of_its_own() {
+    let custom = Congestion::Custom(|mss| Box::new(TwoSegments(mss)));
+    with_each_isn(|isns| {
+        let mut peer =
+            Peer::established_with(isns, "mss 1000", |config| config.tcp.congestion = custom);
+        peer.writes(10_000);
+        assert_eq!(peer.ignores_the_rest(), 2);
+        peer.sends(". 1:1(0) ack 2001");
+        assert_eq!(peer.ignores_the_rest(), 2);
+        peer.stack.configure(peer.id, |to| to.no_delay = true).unwrap();
+        assert_eq!(window(&peer).0, 2_000, "it is still the same");
+    });
 }

@@ -8,6 +8,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
 use tunstack::tcp::CloseReason;
+use tunstack::tcp::congestion::Congestion;
 
 /// A connection with SACK over a path of 100 ms, so that a probe is due after 202 ms and a timeout
 /// after 300.
@@ -139,7 +140,8 @@ fn a_loss_that_a_probe_has_repaired_reduces_the_window() {
 fn the_reduction_goes_by_what_was_in_flight_before_the_ack() {
     // RFC 5681 3.1, equation 4: half of FlightSize, of which an ACK of everything leaves nothing.
     with_each_isn(|isns| {
-        let mut peer = with_sack(isns, |_| {});
+        let newreno = |config: &mut Config| config.tcp.congestion = Congestion::NewReno;
+        let mut peer = with_sack(isns, newreno);
         probes_the_eighth(&mut peer);
         peer.sends(". 1:1(0) ack 8001");
         peer.writes(10_000);

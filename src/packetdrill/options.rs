@@ -8,6 +8,7 @@ use nix::libc;
 use super::sockets::{Kind, Socket};
 use super::tcp_info;
 use super::world::{Inner, World};
+use crate::tcp::congestion::Congestion;
 use crate::tcp::{Settings, State};
 
 /// Of `linux/tcp.h` and `asm-generic/socket.h`, where libc has no name for them.
@@ -69,7 +70,10 @@ impl Inner {
             },
             // The controllers of this crate have no structure of their own.
             (libc::SOL_TCP, TCP_CC_INFO) => Vec::new(),
-            (libc::SOL_TCP, libc::TCP_CONGESTION) => b"reno\0".into(),
+            (libc::SOL_TCP, libc::TCP_CONGESTION) => match socket.settings.congestion {
+                Congestion::NewReno => b"reno\0".into(),
+                _ => b"cubic\0".into(),
+            },
             (libc::SOL_SOCKET, SO_MEMINFO) => {
                 let mut memory = [0; MEMINFO_WORDS];
                 (memory[1], memory[3]) = (socket.recv_buffer, socket.send_buffer);

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::fs;
 use std::str::FromStr;
 
+use crate::tcp::congestion::Congestion;
 use crate::tcp::{Ecn, KeepAlive, Settings};
 
 /// Where Linux keeps the settings of IPv4, and of TCP over either family.
@@ -36,6 +37,10 @@ impl Sysctls {
             0 => Ecn::Off,
             1 => Ecn::Request,
             _ => Ecn::Accept,
+        });
+        set(&mut settings.congestion, "tcp_congestion_control", |name: String| match &*name {
+            "reno" => Congestion::NewReno,
+            _ => Congestion::Cubic,
         });
         set(&mut settings.ttl, "ip_default_ttl", |n| n);
         set(&mut settings.tail_loss_probe, "tcp_early_retrans", |n: u8| n != 0);

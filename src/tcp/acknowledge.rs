@@ -3,7 +3,7 @@
 //! step; RFC 5681, RFC 6298, RFC 6582).
 
 use super::congestion::{AckSample, Loss};
-use super::recovery::Verdict;
+use super::recovery::{Phase, Verdict};
 use super::{Connection, Link, Timer, timestamps};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum};
@@ -191,21 +191,32 @@ impl Connection {
         // 6582 section 3.2, step 3): growing by all that it acknowledges would make the burst that
         // the choice of that window avoids. RFC 3168 section 6.1.2: it should not grow by an ACK that
         // echoes congestion either.
-        if verdict == Verdict::Normal && !echoes_congestion {
+        let grows = verdict == Verdict::Normal && !echoes_congestion;
+        if grows || self.congestion.paces_recovery() {
             let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
             self.congestion.get_mut().on_ack(&AckSample {
                 now,
                 // What duplicate ACKs have announced has let new segments out already.
                 acked: report.acked.saturating_sub(report.credit),
-                in_flight: report.in_flight,
+                newly_delivered: report.acked,
+                newly_lost: 0,
+                prior_in_flight: report.in_flight,
+                in_flight: self.flight.in_network(),
+                delivered: self.bytes_acked,
                 rtt: report.rtt,
+                srtt: self.rto.srtt(),
                 cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
+                in_recovery: self.recovery.phase() != Phase::Open,
+                echoes_congestion,
+                rate: None,
             });
         }
-        if self.flight.is_empty() {
+        if self.flight.is_empty() && !self.congestion.can_rest() {
             // RFC 6298 section 5.2
             self.timers.stop(Timer::Retransmit);
         } else {
+            // With nothing in flight it tells the congestion controller of a pause (RFC 5681
+            // section 4.1).
             // RFC 6298 section 5.3
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }

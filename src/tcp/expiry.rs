@@ -44,6 +44,11 @@ impl Connection {
 
     /// RETRANSMISSION TIMEOUT (RFC 6298 section 5.4 to 5.6, RFC 5681 section 3.1).
     fn on_retransmit_timeout(&mut self, now: Instant) {
+        if self.flight.is_empty() && self.state.is_synchronized() {
+            // Nothing has been sent for as long (RFC 5681 section 4.1).
+            self.congestion.rest();
+            return;
+        }
         if self.retries >= self.allowed_retries() {
             // RFC 9293 section 3.8.3: R2 is reached.
             self.end(self.silence());

@@ -510,6 +510,9 @@ impl Connection {
         if mss && self.close_reason.is_none() {
             self.update_mss();
         }
+        if before.congestion != self.settings.congestion {
+            self.congestion.change_to(self.settings.congestion, self.effective_mss());
+        }
         self.notice_room();
     }
 

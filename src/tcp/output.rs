@@ -402,10 +402,15 @@ impl Connection {
             self.wait_for_window(now);
             return None;
         }
-        let idle = self.flight.is_empty() && now.since(self.last_sent) > self.rto.current();
-        if idle && self.settings.slow_start_after_idle {
-            // RFC 5681 section 4.1: the ACK clock has stopped.
-            self.congestion.get_mut().on_idle();
+        if self.flight.is_empty() {
+            // It may be waiting for a pause to be over.
+            self.timers.stop(Timer::Retransmit);
+            self.congestion.on_restart(now);
+            let idle = now.since(self.last_sent) > self.rto.current();
+            if idle && self.settings.slow_start_after_idle {
+                // RFC 5681 section 4.1: the ACK clock has stopped.
+                self.congestion.get_mut().on_idle();
+            }
         }
         self.override_small_window = false;
         self.flushes &= !all;

@@ -41,6 +41,7 @@ impl Connection {
             + self.timers.memory()
             + self.urgent.memory()
             + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
+            + self.congestion.memory()
     }
 
     /// Whether it is for want of memory that nothing more can be written.

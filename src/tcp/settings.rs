@@ -78,7 +78,8 @@ pub struct Settings {
     pub traffic_class: u8,
     /// The time to live, or hop limit, of what is sent, in hops (RFC 9293 section 3.9.2); at least 1.
     pub ttl: u8,
-    /// The congestion controller.
+    /// The congestion controller (TCP_CONGESTION). One that takes the place of another on a live
+    /// connection goes on with its window.
     pub congestion: Congestion,
 }
 

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tunstack::tcp::Ecn;
+use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{CloseReason, ReadError, State, WriteError};
 use tunstack::time::Instant;
 use tunstack::wire::Frame;
@@ -29,6 +30,8 @@ pub(crate) fn run(
     end: Duration,
 ) -> (Transcript, BTreeSet<&'static str>) {
     let mut config = Config::with_addresses([STACK.into()]);
+    // As the sockets that it is compared with.
+    config.tcp.congestion = Congestion::NewReno;
     config.fixed_iss = Some(stacks_initial_number(case.seed));
     // As the namespace is set.
     config.tcp.tail_loss_probe = false;

@@ -711,9 +711,11 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "MAY-18",
         "another congestion control",
-        Declined(
-            "for now: the standard one, NewReno, is there, and a program may bring its own; CUBIC and BBR are to come",
-        ),
+        Done(&[
+            "after_a_loss_the_window_follows_the_curve_through_its_plateau",
+            "with_cubic_recovery_takes_three_tenths_of_the_window",
+            "a_program_may_bring_a_congestion_control_of_its_own",
+        ]),
     ),
     R(
         "REC-1",

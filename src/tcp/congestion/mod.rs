@@ -2,12 +2,24 @@
 //!
 //! A controller is arithmetic: it sees what the connection tells it and answers with numbers. It
 //! has no clock, no dice and no way back into the connection.
+//!
+//! The connection calls [`on_ack`](Controller::on_ack) for every ACK that reports something new,
+//! and before it, in this order, whatever the ACK has told of losses:
+//! [`on_lost_packet`](Controller::on_lost_packet), [`on_loss`](Controller::on_loss),
+//! [`undo`](Controller::undo) and [`on_recovered`](Controller::on_recovered).
 
+mod active;
+mod cubic;
+mod hystart;
 mod newreno;
+#[cfg(test)]
+mod testing;
 
 use core::fmt;
 use core::time::Duration;
 
+pub(super) use active::Active;
+pub use cubic::Cubic;
 pub use newreno::NewReno;
 
 use crate::time::Instant;
@@ -17,15 +29,67 @@ use crate::time::Instant;
 pub struct AckSample {
     /// When it arrived.
     pub now: Instant,
-    /// Bytes it acknowledges for the first time.
+    /// Bytes that it acknowledges cumulatively for the first time, and that the window may grow by:
+    /// without what has let new segments out already.
     pub acked: u32,
+    /// Bytes that it reports to have arrived, cumulatively or selectively, and that no ACK before it
+    /// has: DeliveredData of RFC 9937.
+    pub newly_delivered: u32,
+    /// Bytes that are held to be lost because of it.
+    pub newly_lost: u32,
     /// Bytes that were in the network before it arrived.
+    pub prior_in_flight: u32,
+    /// Bytes that are in the network now.
     pub in_flight: u32,
+    /// Bytes delivered since the connection began, those of this ACK included.
+    pub delivered: u64,
     /// The round-trip time it measures, if it does.
     pub rtt: Option<Duration>,
+    /// The smoothed round-trip time (RFC 6298), once there was a sample; this one included.
+    pub srtt: Option<Duration>,
     /// Whether the congestion window, and not the application or the peer, was what held the
     /// sender back (RFC 7661 section 4.4).
     pub cwnd_limited: bool,
+    /// Whether losses are being repaired.
+    pub in_recovery: bool,
+    /// Whether it echoes congestion (RFC 3168 section 6.1.2).
+    pub echoes_congestion: bool,
+    /// The rate at which the network has delivered, if the controller
+    /// [wants it](Controller::wants_rate_samples) and the ACK tells.
+    pub rate: Option<RateSample>,
+}
+
+/// The rate at which the network has delivered, measured from the sending of the newest segment
+/// that an ACK reports (draft-ietf-ccwg-bbr-05 section 4.1.2.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSample {
+    /// Bytes delivered in the interval.
+    pub delivered: u64,
+    /// The interval: the longer of the time it took to send them and the time it took their ACKs to
+    /// come. `None` where it is no more than noise: shorter than the least round-trip time.
+    pub interval: Option<Duration>,
+    /// Bytes that had been delivered in all when the segment was sent.
+    pub prior_delivered: u64,
+    /// Whether the application had, at some time in the interval, nothing more to send.
+    pub app_limited: bool,
+    /// Bytes in the network when the segment had been sent, itself included.
+    pub tx_in_flight: u32,
+    /// Bytes held to be lost since it was sent.
+    pub lost: u64,
+    /// The time from the sending of the segment to the ACK, if no other copy of it can be meant.
+    pub rtt: Option<Duration>,
+}
+
+impl RateSample {
+    /// Bytes per second; zero where the interval says nothing.
+    pub fn rate(&self) -> u64 {
+        let Some(interval) = self.interval.map(crate::time::nanos).filter(|&nanos| nanos > 0)
+        else {
+            return 0;
+        };
+        let rate = u128::from(self.delivered) * 1_000_000_000 / u128::from(interval);
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
 }
 
 /// What a loss says to a controller.
@@ -37,7 +101,26 @@ pub struct Loss {
     pub flight_size: u32,
 }
 
+/// A segment that is held to be lost, for controllers that want
+/// [rate samples](Controller::wants_rate_samples).
+#[derive(Clone, Copy, Debug)]
+pub struct LostPacket {
+    /// Bytes that it carried.
+    pub len: u32,
+    /// Bytes in the network when it had been sent, itself included.
+    pub tx_in_flight: u32,
+    /// Bytes held to be lost since it was sent, itself included.
+    pub lost: u64,
+    /// Bytes delivered since the connection began.
+    pub delivered: u64,
+    /// Whether the application had nothing more to send at about the time that it was sent.
+    pub app_limited: bool,
+}
+
 /// Decides how much may be in the network. All sizes are in bytes.
+///
+/// The methods that have a default are for controllers that need them: one that goes by losses alone
+/// can leave them as they are.
 pub trait Controller: Send + fmt::Debug {
     /// The congestion window.
     fn cwnd(&self) -> u32;
@@ -50,12 +133,39 @@ pub trait Controller: Send + fmt::Debug {
         None
     }
 
-    /// New data was acknowledged, outside of recovery or (after a timeout) during it.
+    /// The most bytes to be handed to the device at a time, if the controller paces.
+    fn send_quantum(&self) -> Option<u32> {
+        None
+    }
+
+    /// Whether [`AckSample::rate`] and [`on_lost_packet`](Self::on_lost_packet) are of use to it:
+    /// what has to be kept for them costs memory.
+    fn wants_rate_samples(&self) -> bool {
+        false
+    }
+
+    /// Whether it lets out less at the moment than the path may carry, so that the rate samples of
+    /// what is sent now are to be marked as limited by the application.
+    fn marks_app_limited(&self) -> bool {
+        false
+    }
+
+    /// Whether it rules its window in recovery by itself: [`on_ack`](Self::on_ack) is then called in
+    /// recovery as well, for every ACK, and nothing else limits what is sent in it (RFC 9937).
+    fn paces_recovery(&self) -> bool {
+        false
+    }
+
+    /// Something new was acknowledged; outside of fast recovery, unless it
+    /// [wants to know](Self::paces_recovery).
     fn on_ack(&mut self, ack: &AckSample);
 
-    /// A loss was noticed, by duplicate ACKs: fast recovery begins. From here on until
+    /// A loss was noticed by what the peer acknowledges: fast recovery begins. From here on until
     /// [`on_recovered`](Self::on_recovered) the window is what recovery sends by.
     fn on_loss(&mut self, loss: &Loss);
+
+    /// A segment is held to be lost; told for each of them.
+    fn on_lost_packet(&mut self, _packet: &LostPacket) {}
 
     /// The peer says that a router has marked packets instead of dropping them (RFC 3168 section
     /// 6.1.2), and the window has not been reduced for this window of data yet. Nothing is lost. The
@@ -72,8 +182,15 @@ pub trait Controller: Send + fmt::Debug {
     /// data.
     fn on_timeout(&mut self, loss: &Loss, first: bool);
 
-    /// Sending starts again after a pause of more than a retransmission timeout (RFC 5681 section
-    /// 4.1).
+    /// The last reduction was for nothing: what was held to be lost had arrived (RFC 4015). The
+    /// default leaves it at that.
+    fn undo(&mut self) {}
+
+    /// Something is sent, nothing is in the network, and nothing there was that could have been sent
+    /// before.
+    fn on_restart(&mut self, _now: Instant) {}
+
+    /// The same after a pause of more than a retransmission timeout (RFC 5681 section 4.1).
     fn on_idle(&mut self);
 
     /// The path carries segments of `mss` bytes from now on.
@@ -83,64 +200,54 @@ pub trait Controller: Send + fmt::Debug {
     /// [`on_mss`](Self::on_mss) has told how much. That is no congestion. It is sent again in slow
     /// start, which leads back to the window that there was (RFC 1191 section 6.4).
     fn on_shrunk_path(&mut self);
+
+    /// It takes the place of another that was at work on this connection, with this window and
+    /// threshold. The default starts afresh.
+    fn take_over(&mut self, _cwnd: u32, _ssthresh: u32) {}
 }
 
 /// Makes a controller for a connection whose segments carry `mss` bytes.
 pub type Factory = fn(mss: u32) -> Box<dyn Controller>;
 
-/// Which controller a connection starts with.
+/// Which controller a connection has.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Congestion {
-    /// RFC 5681 and RFC 6582.
+    /// RFC 9438, with the slow start of RFC 9406.
     #[default]
+    Cubic,
+    /// RFC 5681 and RFC 6582.
     NewReno,
     /// One from elsewhere.
     Custom(Factory),
 }
 
-/// A controller at work: our own without a detour, foreign ones boxed.
-#[derive(Debug)]
-pub(super) enum Active {
-    NewReno(NewReno),
-    Custom(Box<dyn Controller>),
-}
-
-impl Active {
-    pub(super) fn new(which: Congestion, mss: u32) -> Self {
-        match which {
-            Congestion::NewReno => Self::NewReno(NewReno::new(mss)),
-            Congestion::Custom(make) => Self::Custom(make(mss)),
-        }
-    }
-
-    /// The congestion window, which is asked for all the time.
-    #[inline]
-    pub(super) fn cwnd(&self) -> u32 {
-        match self {
-            Self::NewReno(controller) => controller.cwnd(),
-            Self::Custom(controller) => controller.cwnd(),
-        }
-    }
-
-    /// The slow start threshold.
-    #[inline]
-    pub(super) fn ssthresh(&self) -> u32 {
-        match self {
-            Self::NewReno(controller) => controller.ssthresh(),
-            Self::Custom(controller) => controller.ssthresh(),
-        }
-    }
-
-    pub(super) fn get_mut(&mut self) -> &mut dyn Controller {
-        match self {
-            Self::NewReno(controller) => controller,
-            Self::Custom(controller) => controller.as_mut(),
+/// Custom ones are the same if they have the same factory.
+impl PartialEq for Congestion {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cubic, Self::Cubic) | (Self::NewReno, Self::NewReno) => true,
+            (Self::Custom(one), Self::Custom(other)) => core::ptr::fn_addr_eq(*one, *other),
+            _ => false,
         }
     }
 }
+
+impl Eq for Congestion {}
 
 /// The initial window (RFC 6928 section 2): ten segments.
 pub fn initial_window(mss: u32) -> u32 {
     // "min (10*MSS, max (2*MSS, 14600))"
     (10 * mss).min((2 * mss).max(14_600))
+}
+
+/// The window with which fast recovery is left: RFC 6582 section 3.2, step 3, full acknowledgments,
+/// option 1, so that there is no burst.
+fn window_after_recovery(ssthresh: u32, flight_size: u32, mss: u32) -> u32 {
+    ssthresh.min(flight_size.max(mss).saturating_add(mss))
+}
+
+/// Window and threshold after a pause: RFC 5681 section 4.1 has the restart window "min(IW, cwnd)".
+/// Linux keeps what the window has shown by raising ssthresh, so that slow start finds it again.
+fn window_after_pause(cwnd: u32, ssthresh: u32, mss: u32) -> (u32, u32) {
+    (cwnd.min(initial_window(mss)), ssthresh.max(cwnd / 4 * 3))
 }

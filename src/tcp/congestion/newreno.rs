@@ -1,6 +1,11 @@
-//! Slow start and congestion avoidance (RFC 5681), with the recovery of RFC 6582.
+//! Slow start and congestion avoidance (RFC 5681), with the recovery of RFC 6582, the response to
+//! spurious losses of RFC 4015 and the milder one to marks of RFC 8511.
 
-use super::{AckSample, Controller, Loss, initial_window};
+use super::{AckSample, Controller, Loss};
+use super::{initial_window, window_after_pause, window_after_recovery};
+
+/// beta_ecn, as numerator and denominator (RFC 8511 section 3).
+const BETA_ECN: (u64, u64) = (4, 5);
 
 /// The controller of RFC 5681. What is sent during recovery is decided by
 /// [`recovery`](crate::tcp), which inflates and deflates the window as RFC 6582 says.
@@ -11,27 +16,33 @@ pub struct NewReno {
     mss: u32,
     /// Bytes acknowledged in congestion avoidance since the window last grew.
     acked: u32,
+    /// What was in flight at the last reduction, or the threshold if that was higher (RFC 4015
+    /// section 3.2, step 0); 0 where there is nothing to take back.
+    pipe_prev: u32,
 }
 
 impl NewReno {
     /// A controller for segments of `mss` bytes.
     pub fn new(mss: u32) -> Self {
         // RFC 5681 section 3.1: ssthresh "SHOULD be set arbitrarily high".
-        Self { cwnd: initial_window(mss), ssthresh: u32::MAX, mss, acked: 0 }
+        Self { cwnd: initial_window(mss), ssthresh: u32::MAX, mss, acked: 0, pipe_prev: 0 }
     }
 
     /// RFC 5681 section 3.1, equation 4.
     fn reduce(&mut self, flight_size: u32) {
+        self.pipe_prev = flight_size.max(self.ssthresh);
         self.ssthresh = (flight_size / 2).max(2 * self.mss);
         self.acked = 0;
     }
 }
 
 impl Controller for NewReno {
+    #[inline]
     fn cwnd(&self) -> u32 {
         self.cwnd
     }
 
+    #[inline]
     fn ssthresh(&self) -> u32 {
         self.ssthresh
     }
@@ -67,15 +78,22 @@ impl Controller for NewReno {
     }
 
     fn on_congestion_echo(&mut self, loss: &Loss) {
-        // RFC 3168 section 6.1.2: "treated just as a congestion loss", but for the floor of two
-        // segments, which must not raise a window that a timeout has left below it.
-        self.reduce(loss.flight_size);
+        // RFC 8511 section 3: in congestion avoidance a mark takes a fifth and not a half, because
+        // who marks keeps its queue short, and less has to drain from it. Slow start has sent
+        // twice what the path carries, and responds as to a loss (RFC 3168 section 6.1.2).
+        let avoids = self.cwnd >= self.ssthresh;
+        let (over, under) = if avoids { BETA_ECN } else { (1, 2) };
+        // No more than it was, so it fits.
+        let reduced = (u64::from(loss.flight_size) * over / under) as u32;
+        // The floor must not raise a window that a timeout has left below it.
+        self.ssthresh = reduced.max(2 * self.mss);
         self.cwnd = self.cwnd.min(self.ssthresh);
+        self.acked = 0;
+        self.pipe_prev = 0;
     }
 
     fn on_recovered(&mut self, flight_size: u32) {
-        // RFC 6582 section 3.2, step 3, full acknowledgments, option 1: no burst on leaving.
-        self.cwnd = self.ssthresh.min(flight_size.max(self.mss) + self.mss);
+        self.cwnd = window_after_recovery(self.ssthresh, flight_size, self.mss);
     }
 
     fn on_timeout(&mut self, loss: &Loss, first: bool) {
@@ -87,11 +105,20 @@ impl Controller for NewReno {
         self.cwnd = self.mss;
     }
 
+    fn undo(&mut self) {
+        let pipe_prev = core::mem::take(&mut self.pipe_prev);
+        if pipe_prev > 0 {
+            // Twice the half of what was in flight. RFC 4015 section 3.2, step 5 goes there in slow
+            // start, for which it sets ssthresh; Linux takes the window back at once, and bursts are
+            // limited anyway.
+            self.cwnd = self.cwnd.max(self.ssthresh.saturating_mul(2));
+            self.ssthresh = pipe_prev;
+        }
+    }
+
     fn on_idle(&mut self) {
-        // RFC 5681 section 4.1: the restart window is "min(IW, cwnd)". Linux keeps what the window
-        // has shown by raising ssthresh, so that slow start finds it again.
-        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
-        self.cwnd = self.cwnd.min(initial_window(self.mss));
+        (self.cwnd, self.ssthresh) = window_after_pause(self.cwnd, self.ssthresh, self.mss);
+        self.pipe_prev = 0;
     }
 
     fn on_mss(&mut self, mss: u32) {
@@ -107,6 +134,11 @@ impl Controller for NewReno {
         self.ssthresh = self.ssthresh.max(self.cwnd);
         self.cwnd = self.mss;
         self.acked = 0;
+        self.pipe_prev = 0;
+    }
+
+    fn take_over(&mut self, cwnd: u32, ssthresh: u32) {
+        (self.cwnd, self.ssthresh) = (cwnd, ssthresh);
     }
 }
 
@@ -118,7 +150,7 @@ mod tests {
     const MSS: u32 = 1_000;
 
     fn ack(acked: u32) -> AckSample {
-        AckSample { now: Instant::ZERO, acked, in_flight: acked, rtt: None, cwnd_limited: true }
+        super::super::testing::ack(Instant::ZERO, acked)
     }
 
     fn loss(flight_size: u32) -> Loss {
@@ -149,10 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_of_congestion_halves_the_window_and_never_raises_it() {
+    fn an_echo_of_congestion_takes_half_in_slow_start_a_fifth_later_and_never_raises_the_window() {
         let mut cc = NewReno::new(MSS);
         cc.on_congestion_echo(&loss(10 * MSS));
         assert_eq!((cc.cwnd(), cc.ssthresh()), (5 * MSS, 5 * MSS));
+        cc.on_congestion_echo(&loss(5 * MSS));
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (4 * MSS, 4 * MSS));
+        cc.undo();
+        assert_eq!(cc.cwnd(), 4 * MSS, "a mark was no mistake");
         cc.on_timeout(&loss(5 * MSS), true);
         cc.on_congestion_echo(&loss(MSS));
         assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 2 * MSS));
@@ -183,6 +219,29 @@ mod tests {
         assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
         cc.on_timeout(&loss(MSS), false);
         assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
+    }
+
+    #[test]
+    fn a_reduction_for_nothing_is_taken_back_once() {
+        let mut cc = NewReno::new(MSS);
+        cc.on_loss(&loss(10 * MSS));
+        cc.on_recovered(MSS);
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (2 * MSS, 5 * MSS));
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX), "slow start goes on");
+        cc.on_timeout(&loss(10 * MSS), true);
+        cc.on_timeout(&loss(10 * MSS), false);
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
+        // What grew meanwhile stays, and RFC 4015 section 3.2 goes by what was in flight.
+        cc.on_loss(&loss(8 * MSS));
+        cc.on_recovered(8 * MSS);
+        cc.on_loss(&loss(4 * MSS));
+        cc.on_recovered(4 * MSS);
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (4 * MSS, 4 * MSS));
     }
 
     #[test]
