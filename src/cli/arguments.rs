@@ -42,6 +42,9 @@ pub(super) struct Serve {
     /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
+    /// What decides how much may be in the network
+    #[arg(long, value_enum, value_name = "NAME", default_value = "cubic")]
+    pub(super) congestion: Congestion,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
     #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
@@ -80,6 +83,25 @@ pub(super) enum Offload {
     Off,
 }
 
+/// The congestion controller of every connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Congestion {
+    // RFC 9438, with the slow start of RFC 9406.
+    Cubic,
+    // RFC 5681 and RFC 6582. Without the hyphen that clap would put into it.
+    #[value(name = "newreno")]
+    NewReno,
+}
+
+impl From<Congestion> for tunstack::tcp::congestion::Congestion {
+    fn from(named: Congestion) -> Self {
+        match named {
+            Congestion::Cubic => Self::Cubic,
+            Congestion::NewReno => Self::NewReno,
+        }
+    }
+}
+
 /// The port of the HTTP server and what it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Http {
@@ -98,6 +120,9 @@ pub(super) struct Connect {
     /// Whether segments pass the interface uncut and unsummed; auto: where the kernel can
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) offload: Offload,
+    /// What decides how much may be in the network
+    #[arg(long, value_enum, value_name = "NAME", default_value = "cubic")]
+    pub(super) congestion: Congestion,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
     #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
@@ -266,18 +291,21 @@ mod tests {
         assert_eq!((serve.mtu, serve.time_wait, serve.pcap), (None, 60, None));
         assert_eq!(serve.memory << 20, tunstack::Config::default().max_buffer_memory);
         assert_eq!((serve.offload, serve.spin), (Offload::Auto, MAX_SPIN));
+        let default = tunstack::Config::default().tcp.congestion;
+        assert!(default == serve.congestion.into());
     }
 
     #[test]
     fn everything_can_be_given() {
         let serve = serve(
-            "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on \
+            "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on --congestion newreno \
              --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2 \
              --memory 16",
         );
         let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         assert_eq!(serve.addresses, addresses);
         assert_eq!((serve.mtu, serve.offload), (Some(9000), Offload::On));
+        assert_eq!(serve.congestion, Congestion::NewReno);
         assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
         assert_eq!(serve.chargen.get(), 65_535);
         assert_eq!(serve.spin, Duration::from_micros(20));
@@ -296,6 +324,8 @@ mod tests {
             ("serve --address 10.0.0", &["10.0.0", "--address", "10.203.0.2"]),
             ("serve --address 10.0.0.2 --address 10.0.0.2", &["10.0.0.2", "twice"]),
             ("serve --offload maybe", &["maybe", "--offload", "auto", "on", "off"]),
+            ("serve --congestion vegas", &["vegas", "--congestion", "cubic", "newreno"]),
+            ("connect --congestion bbr host 1", &["bbr", "--congestion", "cubic", "newreno"]),
             ("serve --spin 51", &["51", "--spin", "0 to 50 whole microseconds"]),
             ("serve --spin 0.5", &["0.5", "--spin", "0 to 50 whole microseconds"]),
             ("connect --spin much host 1", &["much", "--spin", "0 to 50 whole microseconds"]),

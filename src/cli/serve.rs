@@ -21,6 +21,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
         link::open(&arguments.tun, &arguments.addresses, arguments.mtu, arguments.offload)?;
     config.time_wait = Duration::from_secs(arguments.time_wait.into());
     config.max_buffer_memory = arguments.memory << 20;
+    config.tcp.congestion = arguments.congestion.into();
     let addresses = config.addresses.clone();
     let apps: [Box<dyn App>; 4] = [
         Box::new(http),

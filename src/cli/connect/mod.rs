@@ -18,7 +18,8 @@ use super::{Failure, link, signals};
 pub(super) fn run(arguments: &Connect) -> Result<(), Failure> {
     let peers = resolve(&arguments.host, arguments.port.get())?;
     let addresses: Vec<_> = arguments.address.into_iter().collect();
-    let (tun, config) = link::open(&arguments.tun, &addresses, None, arguments.offload)?;
+    let (tun, mut config) = link::open(&arguments.tun, &addresses, None, arguments.offload)?;
+    config.tcp.congestion = arguments.congestion.into();
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, tun).map_err(Failure::new)?;
     runtime.set_spin(arguments.spin);
