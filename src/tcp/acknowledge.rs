@@ -207,6 +207,7 @@ impl Connection {
                 srtt: self.rto.srtt(),
                 cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
                 in_recovery: self.recovery.phase() != Phase::Open,
+                has_sack: self.negotiated.sack,
                 echoes_congestion,
                 rate: None,
             });

@@ -17,6 +17,7 @@ mod acknowledge;
 mod burst;
 mod challenge;
 pub mod congestion;
+pub mod delivery;
 mod ecn;
 mod error;
 mod expiry;

@@ -9,6 +9,7 @@
 //! [`undo`](Controller::undo) and [`on_recovered`](Controller::on_recovered).
 
 mod active;
+mod bbr;
 mod cubic;
 mod hystart;
 mod newreno;
@@ -19,6 +20,7 @@ use core::fmt;
 use core::time::Duration;
 
 pub(super) use active::Active;
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use newreno::NewReno;
 
@@ -52,6 +54,9 @@ pub struct AckSample {
     pub cwnd_limited: bool,
     /// Whether losses are being repaired.
     pub in_recovery: bool,
+    /// Whether the peer reports what it holds beyond holes (RFC 2018), so that several losses in a
+    /// round trip show.
+    pub has_sack: bool,
     /// Whether it echoes congestion (RFC 3168 section 6.1.2).
     pub echoes_congestion: bool,
     /// The rate at which the network has delivered, if the controller
@@ -105,6 +110,8 @@ pub struct Loss {
 /// [rate samples](Controller::wants_rate_samples).
 #[derive(Clone, Copy, Debug)]
 pub struct LostPacket {
+    /// When it was noticed.
+    pub now: Instant,
     /// Bytes that it carried.
     pub len: u32,
     /// Bytes in the network when it had been sent, itself included.
@@ -115,6 +122,8 @@ pub struct LostPacket {
     pub delivered: u64,
     /// Whether the application had nothing more to send at about the time that it was sent.
     pub app_limited: bool,
+    /// Whether it follows at once, in the sequence, on the one that was told before.
+    pub adjacent: bool,
 }
 
 /// Decides how much may be in the network. All sizes are in bytes.

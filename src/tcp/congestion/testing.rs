@@ -17,6 +17,7 @@ pub(super) fn ack(now: Instant, acked: u32) -> AckSample {
         srtt: None,
         cwnd_limited: true,
         in_recovery: false,
+        has_sack: true,
         echoes_congestion: false,
         rate: None,
     }
