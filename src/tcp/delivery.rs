@@ -282,16 +282,17 @@ mod tests {
         let all: Vec<usize> = (1..=10).collect();
         let sample = flow.hears_of(291, &all);
         assert_eq!((sample.delivered, sample.interval), (10_000, Some(Duration::from_millis(191))));
-        // And when the ACKs are quicker than the sending was, the sending counts.
+        // The first ACK is late, and those behind it catch up with it: the sending counts.
         let mut flow = Flow::default();
-        flow.sends(0);
-        for n in 0..10 {
+        for n in 0..15 {
             flow.sends(10 * n);
         }
-        flow.hears_of(100, &[0]);
-        let sample = flow.hears_of(101, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-        assert_eq!(sample.interval, Some(Duration::from_millis(101)));
-        assert_eq!(sample.rate(), 11_000 * 1_000 / 101);
+        flow.hears_of(150, &[0]);
+        flow.sends(150);
+        flow.hears_of(250, &all);
+        let sample = flow.hears_of(251, &[11, 12, 13, 14, 15]);
+        assert_eq!((sample.delivered, sample.interval), (15_000, Some(Duration::from_millis(150))));
+        assert_eq!(sample.rate(), 100_000, "and not 15,000 bytes in 101 ms");
     }
 
     #[test]

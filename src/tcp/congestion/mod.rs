@@ -5,8 +5,8 @@
 //!
 //! The connection calls [`on_ack`](Controller::on_ack) for every ACK that reports something new,
 //! and before it, in this order, whatever the ACK has told of losses:
-//! [`on_lost_packet`](Controller::on_lost_packet), [`on_loss`](Controller::on_loss),
-//! [`undo`](Controller::undo) and [`on_recovered`](Controller::on_recovered).
+//! [`on_lost_packet`](Controller::on_lost_packet), [`on_loss`](Controller::on_loss), and
+//! [`undo`](Controller::undo) or [`on_recovered`](Controller::on_recovered).
 
 mod active;
 mod bbr;
@@ -191,8 +191,9 @@ pub trait Controller: Send + fmt::Debug {
     /// data.
     fn on_timeout(&mut self, loss: &Loss, first: bool);
 
-    /// The last reduction was for nothing: what was held to be lost had arrived (RFC 4015). The
-    /// default leaves it at that.
+    /// The last reduction was for nothing: what was held to be lost had arrived (RFC 4015). It ends
+    /// recovery, if that is under way still; [`on_recovered`](Self::on_recovered) is not called then.
+    /// The default leaves the window as it is.
     fn undo(&mut self) {}
 
     /// Something is sent, nothing is in the network, and nothing there was that could have been sent

@@ -242,6 +242,9 @@ mod tests {
         cc.on_recovered(4 * MSS);
         cc.undo();
         assert_eq!((cc.cwnd(), cc.ssthresh()), (4 * MSS, 4 * MSS));
+        cc.on_loss(&loss(6 * MSS));
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (6 * MSS, 6 * MSS), "more than the threshold");
     }
 
     #[test]

@@ -302,6 +302,22 @@ fn a_connection_that_never_fills_its_window_takes_no_memory() {
 }
 
 #[test]
+fn after_a_rest_the_memory_is_given_back_and_the_window_is_not() {
+    let mut sender = Sender::after_loss(100, 200);
+    sender.round();
+    let before = (sender.cc.cwnd(), sender.cc.ssthresh());
+    sender.cc.rest();
+    assert_eq!(
+        (sender.cc.cwnd(), sender.cc.ssthresh(), sender.cc.memory()),
+        (before.0, before.1, 0)
+    );
+    // The curve begins here.
+    sender.round();
+    let epoch = sender.cc.path.as_ref().expect("it has grown").epoch.expect("it avoids");
+    assert_eq!((epoch.k, epoch.origin), (Ticks::ZERO, before.0));
+}
+
+#[test]
 fn after_a_pause_slow_start_leads_back_to_three_quarters_of_the_window() {
     let mut sender = Sender::after_loss(100, 200);
     sender.round();
