@@ -69,6 +69,7 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
         (16, info.mss),
         (20, info.recv_mss),
         (24, info.segments_out),
+        (28, info.segments_sacked),
         (32, info.segments_lost),
         (36, info.segments_resent),
         (44, ago(info.last_sent)),

@@ -3,22 +3,41 @@
 //! step; RFC 5681, RFC 6298, RFC 6582).
 
 use super::congestion::{AckSample, Loss};
+use super::flight::Delivery;
+use super::rack::Evidence;
 use super::recovery::{Phase, Verdict};
 use super::{Connection, Link, Timer, timestamps};
-use crate::time::{Duration, Instant};
-use crate::wire::{Flags, Segment, SeqNum};
+use crate::time::{Duration, Instant, nanos};
+use crate::wire::{Flags, Segment, SeqNum, SeqRange};
 
 /// What one ACK says, for the mechanisms that live on it.
 #[derive(Clone, Copy, Debug)]
-struct AckReport {
+pub(super) struct AckReport {
     /// Sequence numbers acknowledged for the first time.
-    acked: u32,
+    pub(super) acked: u32,
+    /// What it acknowledges or reports for the first time.
+    pub(super) delivery: Delivery,
+    /// Sequence numbers that it shows to be lost.
+    pub(super) lost: u32,
+    /// What it reports as received twice (RFC 2883).
+    pub(super) twice: Option<SeqRange>,
+    /// TSecr.
+    pub(super) echo: Option<u32>,
+    /// It echoes congestion (RFC 3168).
+    pub(super) echoes_congestion: bool,
     /// The round-trip time it measures.
-    rtt: Option<Duration>,
+    pub(super) rtt: Option<Duration>,
     /// Bytes in the network before it.
-    in_flight: u32,
+    pub(super) in_flight: u32,
     /// Bytes that limited transmit has answered duplicate ACKs with.
-    credit: u32,
+    pub(super) credit: u32,
+}
+
+impl AckReport {
+    /// Whether SND.UNA moves.
+    pub(super) fn advances(&self) -> bool {
+        self.acked > 0
+    }
 }
 
 impl Connection {
@@ -35,8 +54,11 @@ impl Connection {
             self.on_new_ack(now, segment, echo);
         } else {
             self.check_loss_probe(now, segment, false);
-            if self.is_duplicate(segment, window) {
-                self.on_duplicate_ack(now, segment);
+            if self.negotiated.sack {
+                // Also below SND.UNA: an ACK that comes late reports what a later one need not.
+                self.on_blocks(now, segment, echo);
+            } else if self.is_duplicate(segment, window) {
+                self.on_duplicate_ack(now);
             }
         }
         // "If SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK)": newer than the
@@ -93,8 +115,26 @@ impl Connection {
     ) {
         // First, because it goes by the FlightSize of the loss, which the ACK ends.
         self.check_loss_probe(now, segment, true);
-        let report = self.move_una(now, segment);
-        self.draw_conclusions(now, &report, echoes_congestion);
+        let mut report = self.take_in(now, segment, echoes_congestion);
+        self.draw_conclusions(now, &mut report);
+    }
+
+    /// An ACK that acknowledges nothing new may report something (RFC 2018 section 5).
+    fn on_blocks(&mut self, now: Instant, segment: &Segment<'_>, echoes_congestion: bool) {
+        if segment.options.sack.is_empty() || self.flight.is_empty() && self.recovery.is_quiet() {
+            return;
+        }
+        let mut report = self.take_in(now, segment, echoes_congestion);
+        if let Some(rtt) = report.rtt {
+            self.on_round_trip(now, rtt);
+        }
+        let grows = self.repair(now, &mut report);
+        if grows && self.reordering.is_seen() && report.delivery.len > 0 {
+            // Where segments overtake each other, SND.UNA stands still for a while and then moves
+            // far: Linux, too, has the window grow meanwhile.
+            self.grow(now, &report);
+        }
+        self.set_timers_for_report(now, &report);
     }
 
     /// Whether the ACK says that a loss probe has repaired a loss, to which the congestion
@@ -119,24 +159,64 @@ impl Connection {
         self.tail_loss.on_ack(segment.ack, repeats, twice)
     }
 
-    /// Moves SND.UNA; what it reports is still to be acted upon.
-    fn move_una(&mut self, now: Instant, segment: &Segment<'_>) -> AckReport {
-        let ack = segment.ack;
-        let in_flight = self.flight.in_network();
-        let report = AckReport {
-            acked: self.snd.una.len_to(ack),
-            rtt: None,
-            in_flight,
-            credit: self.recovery.credit(),
+    /// Takes in what an ACK reports and acknowledges; what follows from it is still to be drawn.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        echoes_congestion: bool,
+    ) -> AckReport {
+        let stamps = segment.options.timestamps.filter(|_| self.timestamps.is_some());
+        let evidence = Evidence {
+            now,
+            min_rtt: self.reordering.min_rtt(),
+            echo: stamps.map(|stamps| (stamps.echo, self.ts_offset)),
         };
+        let in_flight = self.flight.in_network();
+        let mut delivery = self.flight.delivery();
+        let twice = self.take_blocks(segment, &evidence, &mut delivery);
+        let mut acked = 0;
+        if segment.ack.is_after(self.snd.una) {
+            acked = self.snd.una.len_to(segment.ack);
+            self.move_una(now, segment.ack, &evidence, &mut delivery);
+        }
+        if delivery.len > 0 {
+            self.flight.note_delivery(now, &delivery);
+        }
+        // Karn's algorithm (RFC 6298 section 3): segments sent once give a sample, to the
+        // nanosecond. If one of them was sent twice, those behind it have waited for it at the
+        // peer, unless it reports them by themselves; the echoed timestamp then tells, in
+        // milliseconds, which transmission has arrived.
+        let once = delivery.sent_at.filter(|_| !delivery.retransmitted);
+        let rtt = match once.or(delivery.sacked_sent_at) {
+            Some(sent_at) => Some(now.since(sent_at)),
+            None if delivery.retransmitted => {
+                stamps.and_then(|stamps| timestamps::rtt(stamps, self.ts_clock(now)))
+            }
+            None => None,
+        };
+        let echo = stamps.map(|stamps| stamps.echo);
+        let credit = self.recovery.credit();
+        let lost = 0;
+        AckReport { acked, delivery, lost, twice, echo, echoes_congestion, rtt, in_flight, credit }
+    }
+
+    /// Moves SND.UNA to `ack`.
+    fn move_una(
+        &mut self,
+        now: Instant,
+        ack: SeqNum,
+        evidence: &Evidence,
+        delivery: &mut Delivery,
+    ) {
         // SYN and FIN occupy sequence numbers, but no bytes of the buffer.
         let text = (self.text_start().len_to(ack) as usize).min(self.send_buffer.len());
         if text > 0 {
             self.send_buffer.release(text);
         }
         self.bytes_acked += text as u64;
-        let acked = self.flight.on_ack(ack);
-        if !self.snd.syn_acked && acked.retransmitted {
+        self.flight.on_ack(ack, evidence, delivery);
+        if !self.snd.syn_acked && delivery.retransmitted {
             self.on_lost_syn(now);
         }
         self.snd.syn_acked = true;
@@ -147,16 +227,6 @@ impl Connection {
             self.urgent.set_sent(None);
         }
         self.notice_room();
-        // Karn's algorithm (RFC 6298 section 3): segments sent once give a sample, to the
-        // nanosecond. If one of them was sent twice, those behind it have waited for it at the
-        // peer; the echoed timestamp then tells, in milliseconds, which transmission has arrived.
-        let rtt = if acked.retransmitted {
-            let echo = segment.options.timestamps.filter(|_| self.timestamps.is_some());
-            echo.and_then(|ts| timestamps::rtt(ts, self.ts_clock(now)))
-        } else {
-            acked.sent_at.map(|at| now.since(at))
-        };
-        AckReport { rtt, ..report }
     }
 
     /// The handshake is over, and our SYN had to be sent again: because nothing came, or because the
@@ -171,46 +241,26 @@ impl Connection {
         }
     }
 
+    /// A round-trip time was measured.
+    #[inline]
+    fn on_round_trip(&mut self, now: Instant, rtt: Duration) {
+        self.rto.on_sample(rtt);
+        self.reordering.on_sample(now, nanos(rtt));
+        self.tail_loss.on_sample();
+    }
+
     /// Feeds the report to the timer, to recovery and to the congestion controller, in that order.
-    fn draw_conclusions(&mut self, now: Instant, report: &AckReport, echoes_congestion: bool) {
+    fn draw_conclusions(&mut self, now: Instant, report: &mut AckReport) {
         if let Some(rtt) = report.rtt {
-            self.rto.on_sample(rtt);
-            self.tail_loss.on_sample();
+            self.on_round_trip(now, rtt);
         }
-        let mss = self.effective_mss();
-        let verdict = self.recovery.on_new_ack(self.snd.una, report.acked, mss);
-        match verdict {
-            Verdict::PartialAck => self.flight.mark_first_lost(),
-            Verdict::LeaveFastRecovery => {
-                let left = self.flight.size();
-                self.congestion.get_mut().on_recovered(left);
-            }
-            Verdict::Normal | Verdict::EnterFastRecovery => {}
-        }
-        // The window does not grow in fast recovery, nor by the ACK that ends it and has set it (RFC
-        // 6582 section 3.2, step 3): growing by all that it acknowledges would make the burst that
-        // the choice of that window avoids. RFC 3168 section 6.1.2: it should not grow by an ACK that
-        // echoes congestion either.
-        let grows = verdict == Verdict::Normal && !echoes_congestion;
+        let grows = if self.negotiated.sack {
+            self.repair(now, report)
+        } else {
+            self.repair_blindly(report)
+        };
         if grows || self.congestion.paces_recovery() {
-            let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
-            self.congestion.get_mut().on_ack(&AckSample {
-                now,
-                // What duplicate ACKs have announced has let new segments out already.
-                acked: report.acked.saturating_sub(report.credit),
-                newly_delivered: report.acked,
-                newly_lost: 0,
-                prior_in_flight: report.in_flight,
-                in_flight: self.flight.in_network(),
-                delivered: self.bytes_acked,
-                rtt: report.rtt,
-                srtt: self.rto.srtt(),
-                cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
-                in_recovery: self.recovery.phase() != Phase::Open,
-                has_sack: self.negotiated.sack,
-                echoes_congestion,
-                rate: None,
-            });
+            self.grow(now, report);
         }
         if self.flight.is_empty() && !self.congestion.can_rest() {
             // RFC 6298 section 5.2
@@ -221,42 +271,69 @@ impl Connection {
             // RFC 6298 section 5.3
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
+        if self.flight.has_reneged() {
+            self.hurry_after_reneging(now);
+        }
         self.schedule_loss_probe(now);
         self.restart_user_timer(now);
     }
 
-    /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the
-    /// same window. A peer that has agreed to report what it holds beyond the hole must do so (RFC
-    /// 5681 section 3.2, step 1), and may change its window meanwhile (RFC 6675 section 2): without
-    /// a report it answers a probe, an old segment or a challenge.
-    fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
-        let says_so = if self.negotiated.sack {
-            self.sacked_beyond(segment).is_some()
-        } else {
-            window == self.snd.wnd
-        };
-        segment.ack == self.snd.una && !self.flight.is_empty() && segment.is_empty() && says_so
-    }
-
-    /// The end of the newest text that the segment reports beyond SND.UNA, if it lies within what
-    /// was sent.
-    fn sacked_beyond(&self, segment: &Segment<'_>) -> Option<SeqNum> {
-        if !self.negotiated.sack {
-            return None;
-        }
-        let blocks = segment.options.sack;
-        let beyond = blocks
-            .as_slice()
-            .iter()
-            .map(|block| block.end)
-            .filter(|end| end.is_after(self.snd.una) && end.is_at_or_before(self.snd.nxt));
-        beyond.reduce(SeqNum::later)
-    }
-
-    fn on_duplicate_ack(&mut self, now: Instant, segment: &Segment<'_>) {
+    /// Where the peer does not report what it has received (RFC 6582). Answers whether the window
+    /// may grow: not in fast recovery, nor by the ACK that ends it and has set it (section 3.2, step
+    /// 3): growing by all that it acknowledges would make the burst that the choice of that window
+    /// avoids.
+    fn repair_blindly(&mut self, report: &AckReport) -> bool {
         let mss = self.effective_mss();
-        let sacked = self.sacked_beyond(segment);
-        let verdict = self.recovery.on_duplicate(self.snd.una, self.snd.nxt, mss, sacked);
+        let verdict = self.recovery.on_new_ack(self.snd.una, report.acked, mss);
+        match verdict {
+            Verdict::PartialAck => self.flight.mark_first_lost(),
+            Verdict::LeaveFastRecovery => {
+                let left = self.flight.size();
+                self.congestion.get_mut().on_recovered(left);
+            }
+            Verdict::Normal | Verdict::EnterFastRecovery => {}
+        }
+        verdict == Verdict::Normal
+    }
+
+    /// The congestion window may grow, if that is what holds us back. RFC 3168 section 6.1.2: it
+    /// should not by an ACK that echoes congestion.
+    fn grow(&mut self, now: Instant, report: &AckReport) {
+        if report.echoes_congestion && !self.congestion.paces_recovery() {
+            return;
+        }
+        let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        self.congestion.get_mut().on_ack(&AckSample {
+            now,
+            // What duplicate ACKs have announced has let new segments out already.
+            acked: report.delivery.len.saturating_sub(report.credit),
+            newly_delivered: report.delivery.len,
+            newly_lost: report.lost,
+            prior_in_flight: report.in_flight,
+            in_flight: self.flight.in_network(),
+            delivered: self.bytes_acked + u64::from(self.flight.sacked()),
+            rtt: report.rtt,
+            srtt: self.rto.srtt(),
+            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
+            in_recovery: self.recovery.phase() != Phase::Open,
+            has_sack: self.negotiated.sack,
+            echoes_congestion: report.echoes_congestion,
+            rate: None,
+        });
+    }
+
+    /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the
+    /// same window.
+    fn is_duplicate(&self, segment: &Segment<'_>, window: u32) -> bool {
+        segment.ack == self.snd.una
+            && !self.flight.is_empty()
+            && segment.is_empty()
+            && window == self.snd.wnd
+    }
+
+    fn on_duplicate_ack(&mut self, now: Instant) {
+        let mss = self.effective_mss();
+        let verdict = self.recovery.on_duplicate(self.snd.una, self.snd.nxt, mss);
         if verdict == Verdict::EnterFastRecovery {
             // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
             let flight_size = self.flight.size().min(self.cwnd());
@@ -280,8 +357,7 @@ impl Connection {
             self.recovery.on_shrunk_path(self.snd.nxt);
             self.congestion.get_mut().on_shrunk_path();
             self.flight.mark_all_lost();
-            self.tail_loss.forget();
-            self.timers.stop(Timer::LossProbe);
+            self.stop_loss_detection();
         }
     }
 

@@ -20,6 +20,7 @@ impl Connection {
     pub(crate) fn on_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
+                Timer::LossProbe if self.flight.is_waiting() => self.on_reordering_timeout(now),
                 Timer::LossProbe => self.on_loss_probe_timeout(now),
                 Timer::Retransmit => self.on_retransmit_timeout(now),
                 Timer::DelayedAck => self.ack.on_timeout(),
@@ -54,6 +55,7 @@ impl Connection {
             self.end(self.silence());
             return;
         }
+        let progressed = self.retries == 0;
         self.retries += 1;
         self.check_r1();
         self.rto.back_off();
@@ -61,12 +63,22 @@ impl Connection {
             self.syn_owed = true;
         } else {
             let loss = Loss { now, flight_size: self.flight.size() };
-            let first = self.recovery.on_timeout(self.snd.una, self.snd.nxt);
+            let (una, nxt) = (self.snd.una, self.snd.nxt);
+            let first = if self.negotiated.sack {
+                self.recovery.on_timeout_with_sack(una, nxt, progressed, self.flight.resent())
+            } else {
+                self.recovery.on_timeout(una, nxt)
+            };
             self.congestion.get_mut().on_timeout(&loss, first);
             self.on_window_reduced();
-            self.flight.mark_all_lost();
-            self.tail_loss.forget();
-            self.timers.stop(Timer::LossProbe);
+            if self.negotiated.sack {
+                let rtt = self.rto.srtt_nanos().unwrap_or(0);
+                let window = self.reordering_window();
+                self.flight.mark_lost_on_timeout(now, rtt, window);
+            } else {
+                self.flight.mark_all_lost();
+            }
+            self.stop_loss_detection();
         }
         self.timers.set(Timer::Retransmit, now + self.rto.current());
     }

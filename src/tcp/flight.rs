@@ -1,10 +1,30 @@
-//! What is in the network: one record for each segment sent and not yet acknowledged.
+//! What is in the network: one record for each segment sent and not yet acknowledged, with what the
+//! peer has reported of it (RFC 2018 section 5, the scoreboard of RFC 6675) and what is held to be
+//! lost (RFC 8985 section 6).
+//!
+//! The records lie in sequence order, which is the order of first transmissions as well; what was
+//! sent again is also in a queue by the time when that was done. So RACK finds what was sent before
+//! a certain moment without a search, and looks at each transmission once.
+//!
+//! What an ACK costs: a block that says nothing new, the logarithm of what is in flight; one that
+//! does, in addition one step for each segment that it reports for the first time, and a move of at
+//! most half of [`MOST_RUNS`] ranges. There are four blocks at most.
 
 use std::collections::VecDeque;
 
 use super::lent::Lendable;
+use super::rack::{self, Evidence, Rack, Transmission};
+use super::runs::Runs;
 use crate::time::Instant;
 use crate::wire::{SeqNum, SeqRange};
+
+/// The most runs of reported segments that are kept apart. A block that would make one more is
+/// ignored: the peer repeats it with the next ACK, or gets sent again what it has. With every
+/// hundredth segment lost so many holes take a window of 600 MB.
+const MOST_RUNS: usize = 4_096;
+
+/// Entries of retransmissions that may be more than twice as many as the records.
+const FEW: usize = 16;
 
 /// A segment that was sent and is not yet acknowledged. Its bytes stay in the send buffer.
 #[derive(Clone, Copy, Debug)]
@@ -17,32 +37,127 @@ pub(super) struct Sent {
     pub(super) retransmitted: bool,
     /// Held to have left the network, and not sent again since.
     pub(super) lost: bool,
+    /// The peer has reported all of it as received.
+    pub(super) sacked: bool,
 }
 
-/// What an acknowledgment took out of the network.
+impl Sent {
+    /// When it was last sent, for comparison with others.
+    #[inline]
+    fn transmission(&self) -> Transmission {
+        Transmission { at: self.sent_at, end: self.range.end }
+    }
+
+    /// Whether it is in the network for the first time.
+    #[inline]
+    fn is_fresh(&self) -> bool {
+        !self.retransmitted && self.is_in_network()
+    }
+
+    /// Whether it is in the network.
+    #[inline]
+    fn is_in_network(&self) -> bool {
+        !self.lost && !self.sacked
+    }
+}
+
+/// What an ACK has delivered: what it acknowledges or reports for the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Acked {
+pub(super) struct Delivery {
+    /// Sequence numbers.
+    pub(super) len: u32,
+    /// Those of them that were reported, not acknowledged.
+    pub(super) sacked: u32,
     /// When the oldest segment that was sent only once, and is now acknowledged, was sent: an
     /// unambiguous RTT sample (RFC 6298 section 3, Karn's algorithm), in which the time is counted
     /// for which the peer delays its ACKs.
     pub(super) sent_at: Option<Instant>,
+    /// The same of what is now reported.
+    pub(super) sacked_sent_at: Option<Instant>,
     /// Whether a segment acknowledged now had been sent more than once.
     pub(super) retransmitted: bool,
+    /// Where the first of the segments ends that were sent only once.
+    pub(super) original: Option<SeqNum>,
+    /// A segment that was sent only once has come behind one with a higher number (RFC 8985 section
+    /// 6.2, step 3).
+    pub(super) reordered: bool,
+    /// Of what counts for RACK, what was sent last.
+    newest: Option<Transmission>,
+    /// RACK.fack before this ACK.
+    furthest: Option<SeqNum>,
+}
+
+impl Delivery {
+    /// `record` has been delivered for the first time.
+    #[inline]
+    fn add(&mut self, record: &Sent, evidence: &Evidence) {
+        self.len += record.range.len();
+        if !record.retransmitted {
+            let end = record.range.end;
+            self.original = Some(self.original.map_or(end, |before| before.earlier(end)));
+            self.reordered |= self.furthest.is_some_and(|furthest| end.is_before(furthest));
+        }
+        let transmission = record.transmission();
+        if rack::counts(evidence, record.sent_at, record.retransmitted)
+            && self.newest.is_none_or(|newest| transmission.is_after(newest))
+        {
+            self.newest = Some(transmission);
+        }
+    }
+}
+
+/// What RACK has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Losses {
+    /// Sequence numbers newly held to be lost.
+    pub(super) len: u32,
+    /// Whether some of that had been sent again before.
+    pub(super) again: bool,
+    /// When more will be held to be lost if it has not been delivered by then.
+    pub(super) next_at: Option<Instant>,
 }
 
 /// The records, in sequence order, without gaps, from SND.UNA to SND.NXT.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flight {
     records: VecDeque<Sent>,
-    /// Sequence numbers in records marked lost.
-    lost: u32,
-    /// No record before this index is marked lost.
-    first_lost: u32,
+    /// What is held to be lost.
+    lost: Runs,
+    /// Sequence numbers in it.
+    lost_len: u32,
+    /// What the peer has reported.
+    sacked: Runs,
+    /// Sequence numbers in it.
+    sacked_len: u32,
+    /// Segments in it (RACK.segs_sacked).
+    segments_sacked: u32,
+    /// Sequence numbers that are in the network for a second time.
+    again_len: u32,
+    /// What was sent again, in the order in which that was done. An entry whose record says
+    /// otherwise by now counts no more.
+    again: VecDeque<Transmission>,
+    /// No record before this index is fresh and to be judged yet.
+    judged: u32,
+    /// No fresh record before this index was sent after RACK.segment.
+    older: u32,
+    rack: Rack,
+    /// RACK.fack, while it lies beyond SND.UNA.
+    furthest: Option<SeqNum>,
+    /// When RACK's reordering timer runs out, but for the grain of clocks.
+    waits_until: Option<Instant>,
+    /// RACK.dsack_round: a D-SACK has come, and SND.UNA has not got here since.
+    spurious_round: Option<SeqNum>,
+}
+
+impl Default for Flight {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 impl Lendable for Flight {
     fn nothing() -> &'static Self {
-        static NOTHING: Flight = Flight { records: VecDeque::new(), lost: 0, first_lost: 0 };
+        static NOTHING: Flight = Flight::EMPTY;
         &NOTHING
     }
 
@@ -52,13 +167,49 @@ impl Lendable for Flight {
 
     fn memory(&self) -> usize {
         self.records.capacity() * size_of::<Sent>()
+            + self.again.capacity() * size_of::<Transmission>()
+            + self.lost.memory()
+            + self.sacked.memory()
     }
 }
 
 impl Flight {
+    const EMPTY: Self = Self {
+        records: VecDeque::new(),
+        lost: Runs::new(),
+        lost_len: 0,
+        sacked: Runs::new(),
+        sacked_len: 0,
+        segments_sacked: 0,
+        again_len: 0,
+        again: VecDeque::new(),
+        judged: 0,
+        older: 0,
+        rack: Rack::NOTHING,
+        furthest: None,
+        waits_until: None,
+        spurious_round: None,
+    };
+
     /// Whether something is held to be lost.
     pub(super) fn has_lost(&self) -> bool {
-        self.lost > 0
+        self.lost_len > 0
+    }
+
+    /// Whether the peer has reported something beyond a hole.
+    #[inline]
+    pub(super) fn has_sacked(&self) -> bool {
+        self.sacked_len > 0
+    }
+
+    /// Whether everything is in the network for the first time, as far as is known.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.lost_len == 0
+            && self.sacked_len == 0
+            && self.again.is_empty()
+            && self.furthest.is_none()
+            && self.spurious_round.is_none()
     }
 
     /// Whether nothing is in the network.
@@ -74,68 +225,360 @@ impl Flight {
         }
     }
 
-    /// The sequence numbers held to be in the network still.
+    /// The sequence numbers held to be in the network still: the pipe of RFC 6675 section 4.
     pub(super) fn in_network(&self) -> u32 {
-        self.size().saturating_sub(self.lost)
+        self.size().saturating_sub(self.lost_len).saturating_sub(self.sacked_len)
     }
 
-    /// How many segments are not acknowledged, how many of them are held to be lost, and how many
-    /// are in the network again. It walks the records.
-    pub(super) fn count(&self) -> (u32, u32, u32) {
+    /// Sequence numbers that the peer has reported beyond a hole.
+    pub(super) fn sacked(&self) -> u32 {
+        self.sacked_len
+    }
+
+    /// Segments that the peer has reported beyond a hole.
+    pub(super) fn segments_sacked(&self) -> u32 {
+        self.segments_sacked
+    }
+
+    /// Sequence numbers that are in the network for a second time.
+    pub(super) fn resent(&self) -> u32 {
+        self.again_len
+    }
+
+    /// Whether RACK's reordering timer runs.
+    #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waits_until.is_some()
+    }
+
+    /// RACK's reordering timer runs out at `at`, if at all.
+    pub(super) fn wait_until(&mut self, at: Option<Instant>) {
+        self.waits_until = at;
+    }
+
+    /// How many segments are not acknowledged, how many of them are held to be lost, how many are in
+    /// the network again, and how many are reported. It walks the records.
+    pub(super) fn count(&self) -> (u32, u32, u32, u32) {
         let lost = self.records.iter().filter(|record| record.lost).count();
-        let again = self.records.iter().filter(|record| record.retransmitted && !record.lost);
-        (self.records.len() as u32, lost as u32, again.count() as u32)
+        let again = self.records.iter().filter(|record| record.retransmitted).count();
+        let again = again
+            - self
+                .records
+                .iter()
+                .filter(|record| record.retransmitted && !record.is_in_network())
+                .count();
+        (self.records.len() as u32, lost as u32, again as u32, self.segments_sacked)
+    }
+
+    /// When the oldest segment was last sent.
+    pub(super) fn first_sent_at(&self) -> Option<Instant> {
+        self.records.front().map(|record| record.sent_at)
     }
 
     /// A new segment is on its way.
     pub(super) fn on_sent(&mut self, range: SeqRange, now: Instant) {
         debug_assert!(self.records.back().is_none_or(|last| last.range.end == range.start));
-        self.records.push_back(Sent { range, sent_at: now, retransmitted: false, lost: false });
+        self.records.push_back(Sent {
+            range,
+            sent_at: now,
+            retransmitted: false,
+            lost: false,
+            sacked: false,
+        });
     }
 
     /// The oldest segment was sent more than once before it was recorded here: a SYN-ACK.
     pub(super) fn mark_first_retransmitted(&mut self) {
-        if let Some(record) = self.records.front_mut() {
+        if let Some(record) = self.records.front_mut()
+            && !record.retransmitted
+        {
             record.retransmitted = true;
+            self.again_len += record.range.len();
         }
     }
 
+    /// What an ACK delivers that is about to be taken in: nothing so far.
+    #[inline]
+    pub(super) fn delivery(&self) -> Delivery {
+        Delivery { furthest: self.furthest, ..Delivery::default() }
+    }
+
     /// Everything before `una` has arrived.
-    pub(super) fn on_ack(&mut self, una: SeqNum) -> Acked {
-        let mut acked = Acked::default();
+    pub(super) fn on_ack(&mut self, una: SeqNum, evidence: &Evidence, delivery: &mut Delivery) {
         let mut gone = 0;
-        while let Some(record) = self.records.front_mut() {
+        while let Some(record) = self.records.front() {
             if record.range.end.is_at_or_before(una) {
-                if record.retransmitted {
-                    acked.retransmitted = true;
-                } else {
-                    acked.sent_at.get_or_insert(record.sent_at);
-                }
-                if record.lost {
-                    self.lost -= record.range.len();
-                }
+                let record = *record;
                 self.records.pop_front();
                 gone += 1;
+                self.on_delivered(&record, evidence, delivery);
                 continue;
             }
             if record.range.contains(una) {
-                if record.lost {
-                    self.lost -= record.range.start.len_to(una);
-                }
-                record.range.start = una;
+                let part = SeqRange { start: record.range.start, end: una };
+                self.on_delivered_in_part(part, delivery);
             }
             break;
         }
-        self.first_lost = self.first_lost.saturating_sub(gone);
-        acked
+        if self.records.is_empty() {
+            self.forget();
+            return;
+        }
+        self.judged = self.judged.saturating_sub(gone);
+        self.older = self.older.saturating_sub(gone);
+        self.drop_stale();
+        self.lost.remove_before(una);
+        self.sacked.remove_before(una);
+        // 2 GiB later they would seem to lie ahead again.
+        self.furthest = self.furthest.filter(|furthest| furthest.is_after(una));
+        self.spurious_round = self.spurious_round.filter(|round| round.is_after(una));
+    }
+
+    /// A record that is acknowledged as a whole has gone.
+    #[inline]
+    fn on_delivered(&mut self, record: &Sent, evidence: &Evidence, delivery: &mut Delivery) {
+        if record.retransmitted {
+            delivery.retransmitted = true;
+        }
+        if record.sacked {
+            self.sacked_len -= record.range.len();
+            self.segments_sacked -= 1;
+            return;
+        }
+        if record.lost {
+            self.lost_len -= record.range.len();
+        } else if record.retransmitted {
+            self.again_len -= record.range.len();
+        }
+        if !record.retransmitted {
+            delivery.sent_at.get_or_insert(record.sent_at);
+        }
+        delivery.add(record, evidence);
+    }
+
+    /// The first record is acknowledged up to the end of `part`.
+    fn on_delivered_in_part(&mut self, part: SeqRange, delivery: &mut Delivery) {
+        let Some(record) = self.records.front_mut() else {
+            return;
+        };
+        record.range.start = part.end;
+        if record.sacked {
+            self.sacked_len -= part.len();
+            return;
+        }
+        delivery.len += part.len();
+        if record.lost {
+            self.lost_len -= part.len();
+        } else if record.retransmitted {
+            self.again_len -= part.len();
+        }
+    }
+
+    /// Everything has been acknowledged: what was known of it is over.
+    fn forget(&mut self) {
+        debug_assert!(self.lost_len == 0 && self.sacked_len == 0 && self.again_len == 0);
+        self.lost.clear();
+        self.sacked.clear();
+        self.again.clear();
+        (self.judged, self.older) = (0, 0);
+        (self.furthest, self.spurious_round) = (None, None);
+        self.waits_until = None;
+        self.rack = Rack::NOTHING;
+    }
+
+    /// The peer reports `block`, which lies between SND.UNA and SND.NXT. A record counts only if all
+    /// of it is reported (RFC 6675 section 5 keeps whole octets; what was sent goes by segments).
+    pub(super) fn on_sacked(
+        &mut self,
+        block: SeqRange,
+        evidence: &Evidence,
+        delivery: &mut Delivery,
+    ) {
+        // From the first record that starts in it to the last one that ends in it.
+        let first =
+            self.records.partition_point(|record| record.range.start.is_before(block.start));
+        let after =
+            self.records.partition_point(|record| record.range.end.is_at_or_before(block.end));
+        if first >= after {
+            return;
+        }
+        let range = SeqRange {
+            start: self.records[first].range.start,
+            end: self.records[after - 1].range.end,
+        };
+        if self.sacked.len() >= MOST_RUNS && self.sacked.stands_alone(range) {
+            return;
+        }
+        let mut at = first;
+        while at < after {
+            let record = self.records[at];
+            if record.sacked {
+                // To the end of the run that it lies in: nothing in there is new.
+                let run = self.sacked.at_or_after(record.range.start);
+                let end = run.map_or(record.range.end, |run| run.end);
+                at = self.records.partition_point(|record| record.range.end.is_at_or_before(end));
+                continue;
+            }
+            self.records[at].sacked = true;
+            self.records[at].lost = false;
+            self.segments_sacked += 1;
+            self.sacked_len += record.range.len();
+            delivery.sacked += record.range.len();
+            if record.lost {
+                self.lost_len -= record.range.len();
+                self.lost.remove(record.range);
+            } else if record.retransmitted {
+                self.again_len -= record.range.len();
+            }
+            if !record.retransmitted {
+                let sent_at = delivery.sacked_sent_at.unwrap_or(record.sent_at);
+                delivery.sacked_sent_at = Some(sent_at.min(record.sent_at));
+            }
+            delivery.add(&record, evidence);
+            at += 1;
+        }
+        self.sacked.insert(range);
+        let furthest = self.furthest.unwrap_or(range.end);
+        self.furthest = Some(furthest.later(range.end));
+    }
+
+    /// What an ACK has delivered is complete.
+    #[inline]
+    pub(super) fn note_delivery(&mut self, now: Instant, delivery: &Delivery) {
+        // All that is sent later is sent after it: it need not be known where nothing is out.
+        if let Some(newest) = delivery.newest
+            && !self.records.is_empty()
+        {
+            self.rack.on_delivered(now, newest);
+        }
+    }
+
+    /// Something was reported as received twice. Answers whether that starts a round trip for which
+    /// the reordering window grows (RFC 8985 section 6.2, step 4).
+    pub(super) fn on_spurious(&mut self, una: SeqNum, nxt: SeqNum) -> bool {
+        if self.spurious_round.is_some_and(|round| una.is_before(round)) {
+            return false;
+        }
+        self.spurious_round = (nxt != una).then_some(nxt);
+        true
+    }
+
+    /// Whether `range` lies in a segment that was sent again and has been reported as received before
+    /// RACK.fack: then a D-SACK of it tells that the first transmission was late, not lost.
+    pub(super) fn is_late(&self, range: SeqRange) -> bool {
+        let at =
+            self.records.partition_point(|record| record.range.end.is_at_or_before(range.start));
+        let record = self.records.get(at).filter(|record| record.range.contains(range.start));
+        record.is_some_and(|record| {
+            let below = self.furthest.is_some_and(|end| record.range.end.is_before(end));
+            record.retransmitted && record.sacked && below
+        })
+    }
+
+    /// RACK_detect_loss (RFC 8985 section 6.2, step 5), with a reordering window of `window`
+    /// nanoseconds.
+    pub(super) fn detect_losses(&mut self, now: Instant, window: u64) -> Losses {
+        let mut losses = Losses::default();
+        self.judge_fresh(now, window, &mut losses);
+        self.judge_resent(now, window, &mut losses);
+        losses
+    }
+
+    /// First transmissions, in sequence order.
+    fn judge_fresh(&mut self, now: Instant, window: u64, losses: &mut Losses) {
+        // RACK.segment only ever moves on, so no record is looked at twice.
+        while let Some(record) = self.records.get(self.older as usize)
+            && (!record.is_fresh() || self.rack.is_after(record.transmission()))
+        {
+            self.older += 1;
+        }
+        while self.judged < self.older
+            && let Some(record) = self.records.get(self.judged as usize)
+        {
+            if record.is_fresh() {
+                if self.rack.deadline(record.sent_at, window) > now {
+                    break;
+                }
+                self.mark_lost(self.judged as usize, losses);
+            }
+            self.judged += 1;
+        }
+        // The timer waits for the last of them: "timeout = max(remaining, timeout)".
+        let mut at = self.older;
+        while at > self.judged {
+            at -= 1;
+            let record = self.records[at as usize];
+            if record.is_fresh() {
+                losses.next_at = Some(self.rack.deadline(record.sent_at, window));
+                break;
+            }
+            if record.sacked
+                && let Some(run) = self.sacked.at_or_after(record.range.start)
+            {
+                at = self.index_of_start(run.start).min(at);
+            }
+        }
+    }
+
+    /// What was sent again, in the order in which that was done.
+    fn judge_resent(&mut self, now: Instant, window: u64, losses: &mut Losses) {
+        while let Some(&sent) = self.again.front() {
+            if let Some(at) = self.index_of_resent(sent) {
+                if !self.rack.is_after(sent) {
+                    return;
+                }
+                if self.rack.deadline(sent.at, window) > now {
+                    break;
+                }
+                self.mark_lost(at, losses);
+                losses.again = true;
+            }
+            self.again.pop_front();
+        }
+        // The last one that may have been sent before RACK.segment. Whether it still counts is not
+        // looked at: the timer may run out for nothing, at most a reordering window too late.
+        if let Some(limit) = self.rack.sent_at()
+            && !self.again.is_empty()
+        {
+            let after = self.again.partition_point(|sent| sent.at <= limit);
+            if let Some(last) = after.checked_sub(1).and_then(|last| self.again.get(last)) {
+                let deadline = self.rack.deadline(last.at, window);
+                losses.next_at = Some(losses.next_at.map_or(deadline, |at| at.max(deadline)));
+            }
+        }
+    }
+
+    /// The record of what was sent again as `sent`, if that is in the network still.
+    fn index_of_resent(&self, sent: Transmission) -> Option<usize> {
+        let at = self.records.partition_point(|record| record.range.end.is_before(sent.end));
+        let record = self.records.get(at)?;
+        let same = record.transmission() == sent && record.retransmitted;
+        (same && record.is_in_network()).then_some(at)
+    }
+
+    /// The index of the record that starts at or before `start` and ends after it.
+    fn index_of_start(&self, start: SeqNum) -> u32 {
+        self.records.partition_point(|record| record.range.end.is_at_or_before(start)) as u32
+    }
+
+    fn mark_lost(&mut self, at: usize, losses: &mut Losses) {
+        let record = &mut self.records[at];
+        if record.lost || record.sacked {
+            return;
+        }
+        record.lost = true;
+        let range = record.range;
+        if record.retransmitted {
+            self.again_len -= range.len();
+        }
+        self.lost_len += range.len();
+        self.lost.insert(range);
+        losses.len += range.len();
     }
 
     /// The oldest segment, a SYN, has been sent again.
     pub(super) fn on_first_sent_again(&mut self, now: Instant) {
-        if let Some(record) = self.records.front_mut() {
-            record.sent_at = now;
-            record.retransmitted = true;
-        }
+        self.on_sent_again(0, now);
     }
 
     /// The newest segment, and whether it is the only one.
@@ -145,10 +588,26 @@ impl Flight {
 
     /// The newest segment has been sent again, as a probe.
     pub(super) fn on_last_sent_again(&mut self, now: Instant) {
-        if let Some(record) = self.records.back_mut() {
-            record.sent_at = now;
-            record.retransmitted = true;
+        if let Some(last) = self.records.len().checked_sub(1) {
+            self.on_sent_again(last, now);
         }
+    }
+
+    /// A record that is in the network has been sent again.
+    fn on_sent_again(&mut self, at: usize, now: Instant) {
+        let Some(record) = self.records.get_mut(at) else {
+            return;
+        };
+        if !record.is_in_network() {
+            return;
+        }
+        if !record.retransmitted {
+            self.again_len += record.range.len();
+        }
+        record.sent_at = now;
+        record.retransmitted = true;
+        let sent = record.transmission();
+        self.queue_resent(sent);
     }
 
     /// Whether a segment carries more than `most`. It walks the records.
@@ -158,54 +617,121 @@ impl Flight {
 
     /// Marks the oldest segment as lost.
     pub(super) fn mark_first_lost(&mut self) {
-        if let Some(record) = self.records.front_mut()
-            && !record.lost
-        {
-            record.lost = true;
-            self.lost += record.range.len();
-            self.first_lost = 0;
+        if !self.records.is_empty() {
+            self.mark_lost(0, &mut Losses::default());
         }
     }
 
-    /// Marks everything as lost (RFC 5681 section 3.1: after a timeout the sender starts over
-    /// from the oldest; where the path has shrunk it does so, too).
+    /// Marks everything as lost that is not reported as received (RFC 5681 section 3.1: after a
+    /// timeout the sender starts over from the oldest; where the path has shrunk it does so, too).
     pub(super) fn mark_all_lost(&mut self) {
-        for record in &mut self.records {
-            record.lost = true;
+        for at in 0..self.records.len() {
+            self.mark_lost(at, &mut Losses::default());
         }
-        self.lost = self.size();
-        self.first_lost = 0;
+    }
+
+    /// RACK_mark_losses_on_RTO (RFC 8985 section 6.3): the oldest segment is lost, and of the others
+    /// those that were sent long enough ago, by RACK.rtt or, if nothing of this flight has been
+    /// delivered yet, by `rtt` nanoseconds.
+    pub(super) fn mark_lost_on_timeout(&mut self, now: Instant, rtt: u64, window: u64) {
+        if self.has_reneged() {
+            self.forget_sacked();
+            self.mark_all_lost();
+            return;
+        }
+        let rack = self.rack.or_with(rtt);
+        for at in 0..self.records.len() {
+            if at == 0 || rack.deadline(self.records[at].sent_at, window) <= now {
+                self.mark_lost(at, &mut Losses::default());
+            }
+        }
+    }
+
+    /// Whether the oldest segment is one that the peer has reported as received: it has thrown it
+    /// away since, or the ACK would reach beyond it (RFC 2018 section 8).
+    pub(super) fn has_reneged(&self) -> bool {
+        self.records.front().is_some_and(|record| record.sacked)
+    }
+
+    /// What the peer has reported is not to be relied on (RFC 2018 section 8, RFC 6675 section 5.1).
+    fn forget_sacked(&mut self) {
+        for record in &mut self.records {
+            if record.sacked && record.retransmitted {
+                self.again_len += record.range.len();
+            }
+            record.sacked = false;
+        }
+        self.sacked.clear();
+        (self.sacked_len, self.segments_sacked) = (0, 0);
+        self.furthest = None;
+        self.judge_anew();
+    }
+
+    /// Nothing was lost after all: what has not been sent again is taken to be on its way still.
+    pub(super) fn forget_lost(&mut self) {
+        for record in &mut self.records {
+            if record.lost && record.retransmitted {
+                self.again_len += record.range.len();
+            }
+            record.lost = false;
+        }
+        self.lost.clear();
+        self.lost_len = 0;
+        self.judge_anew();
+    }
+
+    /// What had been judged is in the network again: RACK looks at it once more.
+    fn judge_anew(&mut self) {
+        (self.judged, self.older) = (0, 0);
+        let resent = self.records.iter().filter(|sent| sent.retransmitted && sent.is_in_network());
+        let mut again: Vec<Transmission> = resent.map(Sent::transmission).collect();
+        // Stable, and in sequence order before.
+        again.sort_by_key(|sent| sent.at);
+        self.again = again.into();
     }
 
     /// The next sequence numbers to send again: at most `most` of the first record marked lost.
-    pub(super) fn next_lost(&mut self, most: u32) -> Option<SeqRange> {
-        if self.lost == 0 {
-            return None;
-        }
-        while let Some(record) = self.records.get(self.first_lost as usize) {
-            if record.lost {
-                let len = record.range.len().min(most);
-                return Some(SeqRange::new(record.range.start, len));
-            }
-            self.first_lost += 1;
-        }
-        None
+    pub(super) fn next_lost(&self, most: u32) -> Option<SeqRange> {
+        let start = self.lost.first()?.start;
+        let record = self.records.get(self.index_of_start(start) as usize)?;
+        debug_assert!(record.lost && record.range.start == start);
+        Some(SeqRange::new(record.range.start, record.range.len().min(most)))
     }
 
     /// `range`, which [`next_lost`](Self::next_lost) gave, has been sent again.
     pub(super) fn on_retransmitted(&mut self, range: SeqRange, now: Instant) {
-        let Some(record) = self.records.get_mut(self.first_lost as usize) else {
+        let at = self.index_of_start(range.start) as usize;
+        let Some(record) = self.records.get_mut(at) else {
             return;
         };
         debug_assert!(record.lost && record.range.start == range.start);
         let rest = SeqRange { start: range.end, end: record.range.end };
         let whole = *record;
-        *record = Sent { range, sent_at: now, retransmitted: true, lost: false };
-        self.lost -= range.len();
-        self.first_lost += 1;
+        *record = Sent { range, sent_at: now, retransmitted: true, lost: false, sacked: false };
+        let sent = record.transmission();
+        self.lost_len -= range.len();
+        self.lost.remove(range);
+        self.again_len += range.len();
+        self.queue_resent(sent);
         if !rest.is_empty() {
             // The path's MTU has shrunk since: what is left stays lost, and is next.
-            self.records.insert(self.first_lost as usize, Sent { range: rest, ..whole });
+            self.records.insert(at + 1, Sent { range: rest, ..whole });
+        }
+    }
+
+    /// Queues a retransmission. Those that count no more are dropped in time: there are never more
+    /// than twice as many entries as records, and [`FEW`].
+    fn queue_resent(&mut self, sent: Transmission) {
+        self.again.push_back(sent);
+        self.drop_stale();
+    }
+
+    #[inline]
+    fn drop_stale(&mut self) {
+        if self.again.len() > 2 * self.records.len() + FEW {
+            let mut again = core::mem::take(&mut self.again);
+            again.retain(|&sent| self.index_of_resent(sent).is_some());
+            self.again = again;
         }
     }
 
@@ -213,103 +739,34 @@ impl Flight {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self, una: SeqNum, nxt: SeqNum) {
         let mut at = una;
-        let mut lost = 0;
-        for (n, record) in self.records.iter().enumerate() {
+        let (mut lost, mut sacked, mut again, mut segments) = (0, 0, 0, 0);
+        for record in &self.records {
             assert_eq!(record.range.start, at, "records have no gaps");
             assert!(!record.range.is_empty(), "no record is empty");
+            assert!(!(record.lost && record.sacked), "what has arrived is not lost");
             at = record.range.end;
-            if record.lost {
-                lost += record.range.len();
-                assert!(n >= self.first_lost as usize, "first_lost skips no lost record");
+            let holds = |runs: &Runs| {
+                let run = runs.at_or_after(record.range.start);
+                run.is_some_and(|run| run.contains(record.range.start))
+            };
+            assert_eq!(record.lost, holds(&self.lost), "the lost are listed");
+            assert_eq!(record.sacked, holds(&self.sacked), "the reported are listed");
+            lost += if record.lost { record.range.len() } else { 0 };
+            sacked += if record.sacked { record.range.len() } else { 0 };
+            segments += u32::from(record.sacked);
+            if record.retransmitted && record.is_in_network() {
+                again += record.range.len();
             }
         }
         assert_eq!(at, nxt, "records reach up to SND.NXT");
-        assert_eq!(lost, self.lost, "the lost are counted right");
+        assert_eq!((lost, lost), (self.lost_len, self.lost.check()), "the lost are counted right");
+        assert_eq!((sacked, sacked), (self.sacked_len, self.sacked.check()), "the reported, too");
+        assert_eq!(segments, self.segments_sacked);
+        assert_eq!(again, self.again_len, "what is out again is counted right");
+        assert!(self.sacked.len() <= MOST_RUNS);
+        assert!(self.again.len() <= 2 * self.records.len() + FEW);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn at(ms: u64) -> Instant {
-        Instant::from_millis(ms)
-    }
-
-    /// Five segments of 100 bytes, sent a millisecond apart, from just below the wrap.
-    fn five() -> (SeqNum, Flight) {
-        let start = SeqNum(u32::MAX - 149);
-        let mut flight = Flight::default();
-        for n in 0..5 {
-            flight.on_sent(SeqRange::new(start + n * 100, 100), at(u64::from(n)));
-        }
-        (start, flight)
-    }
-
-    #[test]
-    fn the_sample_is_that_of_the_oldest_segment_sent_once() {
-        let (start, mut flight) = five();
-        let acked = flight.on_ack(start + 300);
-        assert_eq!(acked, Acked { sent_at: Some(at(0)), retransmitted: false });
-        assert_eq!(flight.size(), 200);
-    }
-
-    #[test]
-    fn a_segment_sent_twice_gives_no_sample() {
-        let (start, mut flight) = five();
-        flight.mark_first_lost();
-        let range = flight.next_lost(1_000).expect("one is lost");
-        flight.on_retransmitted(range, at(50));
-        assert_eq!(flight.on_ack(start + 100), Acked { sent_at: None, retransmitted: true });
-    }
-
-    #[test]
-    fn a_smaller_mss_splits_what_is_sent_again() {
-        let (start, mut flight) = five();
-        flight.mark_first_lost();
-        let first = flight.next_lost(60).expect("one is lost");
-        assert_eq!(first, SeqRange::new(start, 60));
-        flight.on_retransmitted(first, at(9));
-        let second = flight.next_lost(60).expect("its rest is lost");
-        assert_eq!(second, SeqRange::new(start + 60, 40));
-        flight.on_retransmitted(second, at(9));
-        assert_eq!(flight.next_lost(60), None);
-        flight.check(start, start + 500);
-    }
-
-    proptest! {
-        #[test]
-        fn the_accounts_stay_right(
-            start: u32,
-            steps in proptest::collection::vec((0u8..5, 1u32..3_000), 1..100),
-        ) {
-            let mut una = SeqNum(start);
-            let mut nxt = una;
-            let mut flight = Flight::default();
-            for (n, (step, size)) in steps.into_iter().enumerate() {
-                let now = at(n as u64);
-                match step {
-                    0 => {
-                        flight.on_sent(SeqRange::new(nxt, size), now);
-                        nxt += size;
-                    }
-                    1 => {
-                        una = (una + size).earlier(nxt);
-                        flight.on_ack(una);
-                    }
-                    2 => flight.mark_first_lost(),
-                    3 => flight.mark_all_lost(),
-                    _ => {
-                        if let Some(range) = flight.next_lost(size) {
-                            flight.on_retransmitted(range, now);
-                        }
-                    }
-                }
-                flight.check(una, nxt);
-                prop_assert_eq!(flight.size(), una.len_to(nxt));
-                prop_assert!(flight.in_network() <= flight.size());
-            }
-        }
-    }
-}
+mod tests;

@@ -10,9 +10,9 @@ use crate::wire::{Flow, WindowScale};
 pub enum Phase {
     /// All is well.
     Open,
-    /// Duplicate ACKs have come, too few to mean a loss.
+    /// Something has come out of order, too little to mean a loss.
     Disorder,
-    /// Fast recovery from a loss (RFC 6582).
+    /// Fast recovery from a loss (RFC 6582, RFC 8985).
     Recovery,
     /// Everything unacknowledged is being sent again: after a timeout, or because the path carries
     /// less than it did.
@@ -88,6 +88,8 @@ pub struct Info {
     pub segments_lost: u32,
     /// Those of them that are in the network for a second time.
     pub segments_resent: u32,
+    /// Those of them that the peer has reported as received.
+    pub segments_sacked: u32,
     /// Bytes written and not sent yet.
     pub unsent: u32,
     /// Bytes of text received in order.
@@ -109,7 +111,7 @@ pub struct Info {
 impl Connection {
     /// What can be told.
     pub(crate) fn info(&self) -> Info {
-        let (out, lost, resent) = self.flight.count();
+        let (out, lost, resent, sacked) = self.flight.count();
         // Until the peer's SYN is known, and if it never came, there is only what we offer.
         let agreed = self.snd.syn_acked || self.state == State::SynReceived;
         let negotiated = &self.negotiated;
@@ -139,6 +141,7 @@ impl Connection {
             segments_out: out,
             segments_lost: lost,
             segments_resent: resent,
+            segments_sacked: sacked,
             unsent: self.unsent(),
             bytes_received: self.bytes_received,
             bytes_acked: self.bytes_acked,
@@ -153,6 +156,7 @@ impl Connection {
     fn phase(&self) -> Phase {
         match self.recovery.phase() {
             RecoveryPhase::Open if self.recovery.has_duplicates() => Phase::Disorder,
+            RecoveryPhase::Open if self.flight.has_sacked() => Phase::Disorder,
             RecoveryPhase::Open => Phase::Open,
             RecoveryPhase::Fast => Phase::Recovery,
             RecoveryPhase::Timeout | RecoveryPhase::Shrunk => Phase::Loss,

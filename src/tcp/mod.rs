@@ -28,12 +28,16 @@ mod input;
 mod lent;
 mod output;
 mod prediction;
+mod prr;
+mod rack;
 mod recovery;
 mod recv_buffer;
+mod repair;
 mod right_sizing;
 mod ring;
 mod room;
 mod rto;
+mod runs;
 mod send_buffer;
 mod sequence;
 mod settings;
@@ -44,6 +48,7 @@ mod steps;
 mod tail_loss;
 mod timers;
 pub(crate) mod timestamps;
+mod undo;
 mod urgent;
 mod window_use;
 
@@ -71,6 +76,7 @@ use flight::Flight;
 use handshake::Negotiated;
 use lent::Lent;
 use output::Probe;
+use rack::Reordering;
 use recovery::Recovery;
 use recv_buffer::RecvBuffer;
 use right_sizing::RightSizing;
@@ -153,6 +159,7 @@ pub(crate) struct Connection {
     ecn: Option<Box<EcnState>>,
     congestion: Active,
     recovery: Recovery,
+    reordering: Reordering,
     tail_loss: TailLoss,
     window_use: WindowUse,
     burst: Burst,
@@ -236,6 +243,7 @@ impl Connection {
             ecn: None,
             congestion: Active::new(settings.congestion, mss - options_len),
             recovery: Recovery::new(iss),
+            reordering: Reordering::default(),
             tail_loss: TailLoss::default(),
             window_use: WindowUse::new(iss),
             burst: Burst::default(),
@@ -320,8 +328,10 @@ impl Connection {
         self.rcv.fin.is_some_and(|fin| self.rcv.nxt.is_after(fin))
     }
 
+    /// The congestion window, or what recovery has in its place.
+    #[inline]
     pub(crate) fn cwnd(&self) -> u32 {
-        self.congestion.cwnd()
+        self.recovery.window(self.congestion.cwnd())
     }
 
     /// RCV.NXT, SND.NXT, the window and the timestamps: what TIME-WAIT has to remember.

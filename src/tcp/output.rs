@@ -4,6 +4,7 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
+use super::recovery::Phase;
 use super::tail_loss::TailLoss;
 use super::{Connection, State, Timer};
 use crate::time::{Duration, Instant};
@@ -128,6 +129,11 @@ impl Connection {
         if self.state == State::SynSent {
             return None;
         }
+        if self.recovery.wants_new_text()
+            && let Some(outgoing) = self.answer_with_new_text(now, most)
+        {
+            return Some(outgoing);
+        }
         if let Some(range) = self.next_retransmission() {
             return Some(self.send_again(now, range));
         }
@@ -201,9 +207,18 @@ impl Connection {
         outgoing
     }
 
+    /// New text goes out in the place of what is held to be lost (RFC 5682 section 3.1, step 2b).
+    fn answer_with_new_text(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
+        let outgoing = self.send_new(now, most);
+        if outgoing.is_none() {
+            self.recovery.on_new_text(self.snd.nxt);
+        }
+        outgoing
+    }
+
     /// What is held to be lost and may be sent again now.
     fn next_retransmission(&mut self) -> Option<SeqRange> {
-        if !self.flight.has_lost() {
+        if !self.flight.has_lost() || self.recovery.holds_back() {
             return None;
         }
         let mss = self.effective_mss();
@@ -213,11 +228,17 @@ impl Connection {
             range.end = range.start + mss;
         }
         let in_network = self.flight.in_network();
-        // Fast retransmit does not wait for the window (RFC 5681 section 3.2, step 2); after a
-        // timeout slow start decides how much may follow.
-        let may = (self.recovery.is_fast() && range.start == self.snd.una)
+        // Fast retransmit does not wait for the window (RFC 5681 section 3.2, step 2), nor does the
+        // first segment after a timeout; slow start decides how much may follow. Where the peer
+        // reports what it has, the window of recovery lets the first one out.
+        let first = match self.recovery.phase() {
+            Phase::Fast => !self.negotiated.sack,
+            Phase::Timeout => true,
+            Phase::Open | Phase::Shrunk => false,
+        };
+        let may = (first && range.start == self.snd.una)
             || in_network == 0
-            || in_network + range.len() <= self.congestion.cwnd();
+            || in_network + range.len() <= self.cwnd();
         if !may {
             self.note_window_use(in_network, true);
         }
@@ -227,16 +248,28 @@ impl Connection {
     /// Notes how much of the congestion window is in use; `full` when something has to wait for it.
     #[inline]
     fn note_window_use(&mut self, in_network: u32, full: bool) {
-        let full = full || in_network + self.effective_mss() > self.congestion.cwnd();
+        let full = full || in_network + self.effective_mss() > self.cwnd();
         self.window_use.note(self.snd.una, self.snd.nxt, in_network, full);
     }
 
     fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
         self.flight.on_retransmitted(range, now);
-        self.retransmissions = self.retransmissions.saturating_add(1);
-        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        self.note_resent(now, range);
+        if range.start == self.snd.una && self.negotiated.sack {
+            // The oldest segment has just been sent: as in Linux the timer starts over.
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
+        } else {
+            self.timers.start(Timer::Retransmit, now + self.rto.current());
+        }
         let outgoing = self.send_range(now, range, Flags::empty(), None);
         Outgoing { retransmission: true, ..outgoing }
+    }
+
+    /// Something is sent again.
+    fn note_resent(&mut self, now: Instant, range: SeqRange) {
+        self.retransmissions = self.retransmissions.saturating_add(1);
+        self.recovery.on_sent(range.len());
+        self.recovery.on_resent(range.len(), self.ts_clock(now));
     }
 
     /// The segment that carries `range`, with the FIN if `range` reaches over it; if it has not
@@ -293,7 +326,7 @@ impl Connection {
             None if last.len() > self.effective_mss() + 1 => return None,
             None => {
                 self.flight.on_last_sent_again(now);
-                self.retransmissions = self.retransmissions.saturating_add(1);
+                self.note_resent(now, last);
                 let again = self.send_range(now, last, Flags::empty(), None);
                 Outgoing { retransmission: true, ..again }
             }
@@ -310,10 +343,16 @@ impl Connection {
     /// timer (section 7.3), and with each new segment it would do so again. As long as it is set,
     /// new segments move it no further than to the retransmission timer, which they do not move.
     pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
+        if self.flight.is_waiting() {
+            // The slot is taken by the reordering timer: with that something is known, and there is
+            // nothing to be probed (section 8: they are "mutually exclusive").
+            return;
+        }
         let may = self.settings.tail_loss_probe
             && self.negotiated.sack
             && self.tail_loss.may_probe()
             && !self.recovery.is_under_way()
+            && !self.flight.has_sacked()
             && self.state.is_synchronized();
         match (self.rto.srtt_nanos(), self.flight.last()) {
             (Some(srtt), Some((_, single))) if may => {
@@ -429,6 +468,7 @@ impl Connection {
         let pushes = full && self.ends_burst(more);
         self.snd.nxt = range.end;
         self.flight.on_sent(range, now);
+        self.recovery.on_sent(range.len());
         self.note_window_use(in_network + range.len(), false);
         Some(Fresh { range, may_be_followed: full && !fin && !pushes, pushes, more })
     }
@@ -449,6 +489,7 @@ impl Connection {
             let range = SeqRange::new(self.snd.nxt, size);
             self.snd.nxt = range.end;
             self.flight.on_sent(range, now);
+            self.recovery.on_sent(size);
             let more = left > 0;
             let pushes = self.ends_burst(more);
             last = Fresh { range, may_be_followed: !pushes, pushes, more };
@@ -534,7 +575,7 @@ impl Connection {
     /// Bytes that may be in the network.
     #[inline]
     fn congestion_window(&self) -> u32 {
-        self.congestion.cwnd().saturating_add(self.recovery.credit())
+        self.cwnd().saturating_add(self.recovery.credit())
     }
 
     /// Something waits for the peer's window. While anything is in flight its ACK will tell;

@@ -29,7 +29,9 @@ impl Connection {
             && segment.seq == self.rcv.nxt
             && len <= self.rcv.nxt.len_to(self.rcv.edge)
             // Without new text or a new ACK it may be a duplicate ACK, or a probe.
-            && (advances || (len > 0 && segment.ack == self.snd.una && !self.may_end_probe(segment)))
+            && (advances || (len > 0 && segment.ack == self.snd.una))
+            // What is reported is looked at one by one.
+            && (segment.options.sack.is_empty() || !self.negotiated.sack)
             && segment.ack.is_at_or_before(self.snd.nxt)
             && self.snd.wl1.is_at_or_before(segment.seq)
             && window > 0
@@ -59,13 +61,6 @@ impl Connection {
         self.right_size(now, segment);
         self.hand_out(now, len, segment.size());
         Some(Arrival { text: Some(segment.payload), plain: !advances, ..Arrival::NOTHING })
-    }
-
-    /// Whether a segment that acknowledges nothing new may say how a loss probe went (RFC 8985
-    /// section 7.4.2): by a report of what was received twice.
-    #[inline]
-    fn may_end_probe(&self, segment: &Segment<'_>) -> bool {
-        self.tail_loss.is_probing() && !segment.options.sack.is_empty()
     }
 
     /// Whether text at RCV.NXT can go to the application as it is, and nothing but text is

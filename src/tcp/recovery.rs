@@ -1,6 +1,11 @@
-//! Fast retransmit and fast recovery (RFC 5681 section 3.2, RFC 6582), limited transmit (RFC 3042).
+//! Where a sender stands in repairing losses. With a peer that does not report what it has received:
+//! fast retransmit and fast recovery (RFC 5681 section 3.2, RFC 6582), limited transmit (RFC 3042).
+//! With one that does, losses are found by RACK, and what is kept here is the window by which they
+//! are repaired (RFC 9937) and whether that was for nothing (RFC 3522, RFC 5682).
 
-use crate::wire::SeqNum;
+use super::prr::{Progress, Prr};
+use super::undo::{Answer, ForwardRto, Undo};
+use crate::wire::{SeqNum, SeqRange};
 
 /// Duplicate ACKs that stand for a loss (RFC 5681 section 3.2).
 const DUPLICATES: u8 = 3;
@@ -10,7 +15,7 @@ const DUPLICATES: u8 = 3;
 pub(super) enum Phase {
     /// Nothing.
     Open,
-    /// A loss noticed by duplicate ACKs.
+    /// A loss noticed by what the peer says.
     Fast,
     /// A timeout: everything unacknowledged is being sent again, in slow start.
     Timeout,
@@ -31,8 +36,22 @@ pub(super) enum Verdict {
     LeaveFastRecovery,
 }
 
+/// What there is of a recovery only where losses have happened.
+#[derive(Clone, Debug)]
+struct Episode {
+    /// What recovery sends by, if the congestion controller leaves that to it.
+    prr: Option<Prr>,
+    undo: Undo,
+    frto: ForwardRto,
+    /// It began with a timeout.
+    of_timeout: bool,
+    /// Once it is over: SND.NXT at that time. Reports of what was sent twice come until that is
+    /// acknowledged.
+    over_at: Option<SeqNum>,
+}
+
 /// Where the sender stands in recovering from losses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Recovery {
     phase: Phase,
     duplicates: u8,
@@ -41,13 +60,14 @@ pub(super) struct Recovery {
     /// Bytes by which duplicate ACKs have shown segments to have left the network: the inflation
     /// of RFC 5681 section 3.2, kept beside the window instead of in it.
     credit: u32,
+    episode: Option<Box<Episode>>,
 }
 
 impl Recovery {
     /// Nothing has been lost; `iss` is the initial send sequence number (RFC 6582 section 3.2,
     /// step 1).
     pub(super) fn new(iss: SeqNum) -> Self {
-        Self { phase: Phase::Open, duplicates: 0, recover: iss, credit: 0 }
+        Self { phase: Phase::Open, duplicates: 0, recover: iss, credit: 0, episode: None }
     }
 
     /// Where the sender stands.
@@ -65,6 +85,12 @@ impl Recovery {
         self.phase != Phase::Open || self.duplicates > 0
     }
 
+    /// Whether nothing is, nor has been so lately that reports of it may still come.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.phase == Phase::Open && self.episode.is_none()
+    }
+
     /// Whether fast recovery is under way.
     pub(super) fn is_fast(&self) -> bool {
         self.phase == Phase::Fast
@@ -75,16 +101,25 @@ impl Recovery {
         self.credit
     }
 
+    /// What may be in the network where the controller says `cwnd`.
+    #[inline]
+    pub(super) fn window(&self, cwnd: u32) -> u32 {
+        match &self.episode {
+            Some(episode) if self.phase == Phase::Fast => {
+                episode.prr.map_or(cwnd, |prr| prr.window())
+            }
+            _ => cwnd,
+        }
+    }
+
+    /// Bytes of memory taken beside itself.
+    pub(super) fn memory(&self) -> usize {
+        self.episode.as_ref().map_or(0, |_| size_of::<Episode>())
+    }
+
     /// A duplicate ACK arrived (RFC 5681 section 2 says what counts), with `una` and `nxt` as
-    /// they stand and segments of `mss` bytes; `sacked` is the end of the newest text that it
-    /// reports beyond the hole, if the peer reports that.
-    pub(super) fn on_duplicate(
-        &mut self,
-        una: SeqNum,
-        nxt: SeqNum,
-        mss: u32,
-        sacked: Option<SeqNum>,
-    ) -> Verdict {
+    /// they stand and segments of `mss` bytes.
+    pub(super) fn on_duplicate(&mut self, una: SeqNum, nxt: SeqNum, mss: u32) -> Verdict {
         if matches!(self.phase, Phase::Timeout | Phase::Shrunk) {
             // Everything outstanding counts as lost already: a duplicate tells nothing new.
             return Verdict::Normal;
@@ -100,9 +135,8 @@ impl Recovery {
         self.credit = self.credit.saturating_add(mss).min(most);
         let enough = self.duplicates == DUPLICATES && self.phase == Phase::Open;
         // RFC 6582 section 3.2 step 2: duplicates of what was sent before the last recovery
-        // ended are echoes of it, unless the peer says that newer text has arrived.
-        let newer = |seq: SeqNum| seq.is_after(self.recover);
-        if enough && (newer(una) || sacked.is_some_and(newer)) {
+        // ended are echoes of it.
+        if enough && una.is_after(self.recover) {
             self.phase = Phase::Fast;
             self.recover = nxt;
             // RFC 5681 section 3.2 step 3
@@ -166,6 +200,191 @@ impl Recovery {
         self.duplicates = 0;
         self.credit = 0;
         self.recover = nxt;
+        // What is sent again now says nothing of losses.
+        self.episode = None;
+    }
+}
+
+/// Of a recovery that goes by what the peer reports.
+impl Recovery {
+    /// Something is lost: recovery begins. `resent` sequence numbers that were sent again before are
+    /// in the network.
+    pub(super) fn enter(&mut self, una: SeqNum, nxt: SeqNum, prr: Option<Prr>, resent: u32) {
+        self.phase = Phase::Fast;
+        self.recover = nxt;
+        let undo = Undo::new(una, resent);
+        let (frto, of_timeout) = (ForwardRto::Off, false);
+        self.episode = Some(Box::new(Episode { prr, undo, frto, of_timeout, over_at: None }));
+    }
+
+    /// The retransmission timer ran out. `progressed`: something was acknowledged since it last did.
+    /// Answers whether the window is to be reduced for what is lost now: once for all that was out
+    /// when recovery began, as in Linux, but again where the timeout follows on progress.
+    pub(super) fn on_timeout_with_sack(
+        &mut self,
+        una: SeqNum,
+        nxt: SeqNum,
+        progressed: bool,
+        resent: u32,
+    ) -> bool {
+        let was = self.phase;
+        let reduces = match was {
+            Phase::Open => true,
+            Phase::Timeout if progressed => true,
+            _ => una.is_at_or_after(self.recover),
+        };
+        self.phase = Phase::Timeout;
+        self.recover = nxt;
+        // RFC 5682 section 3.1, step 1, and 3.2: not where another recovery was under way, unless it
+        // was that of a timeout of the same data.
+        let frto = match was {
+            Phase::Open => ForwardRto::First,
+            Phase::Timeout if !progressed => ForwardRto::First,
+            _ => ForwardRto::Off,
+        };
+        match &mut self.episode {
+            Some(episode) if !reduces => {
+                episode.prr = None;
+                episode.frto = frto;
+                episode.over_at = None;
+            }
+            slot => {
+                let (prr, undo, of_timeout) = (None, Undo::new(una, resent), true);
+                *slot = Some(Box::new(Episode { prr, undo, frto, of_timeout, over_at: None }));
+            }
+        }
+        reduces
+    }
+
+    /// Whether what is repaired, or was last, began with a timeout.
+    pub(super) fn is_of_timeout(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.of_timeout)
+    }
+
+    /// Whether an ACK of `una` acknowledges all that was out when recovery began.
+    pub(super) fn is_complete(&self, una: SeqNum) -> bool {
+        una.is_at_or_after(self.recover)
+    }
+
+    /// SND.UNA is `una`: if that is all that was out when recovery began, it is over, with SND.NXT at
+    /// `nxt`. Answers what it was.
+    pub(super) fn leave_at(&mut self, una: SeqNum, nxt: SeqNum) -> Option<Phase> {
+        if self.phase == Phase::Open || una.is_before(self.recover) {
+            return None;
+        }
+        let left = core::mem::replace(&mut self.phase, Phase::Open);
+        self.end_episode(una, nxt);
+        Some(left)
+    }
+
+    fn end_episode(&mut self, una: SeqNum, nxt: SeqNum) {
+        if let Some(episode) = &mut self.episode {
+            episode.prr = None;
+            episode.frto = ForwardRto::Off;
+            // Where nothing is out, there may be reports still, until something else is.
+            episode.over_at = Some(if una == nxt { nxt + 1 } else { nxt });
+        }
+    }
+
+    /// SND.UNA is `una`: nothing more is to be heard of a recovery once what was sent before its end
+    /// is acknowledged.
+    pub(super) fn forget_before(&mut self, una: SeqNum) {
+        self.episode.take_if(|episode| episode.over_at.is_some_and(|at| una.is_at_or_after(at)));
+    }
+
+    /// An ACK in fast recovery.
+    pub(super) fn on_progress(&mut self, progress: Progress) {
+        if let Some(prr) = self.prr() {
+            prr.on_ack(progress);
+        }
+    }
+
+    /// Recovery has begun by a timer, with `in_network` bytes out.
+    pub(super) fn start_by_timer(&mut self, in_network: u32, mss: u32) {
+        if let Some(prr) = self.prr() {
+            prr.on_timer(in_network, mss);
+        }
+    }
+
+    fn prr(&mut self) -> Option<&mut Prr> {
+        self.episode.as_mut().and_then(|episode| episode.prr.as_mut())
+    }
+
+    /// `len` bytes are sent.
+    #[inline]
+    pub(super) fn on_sent(&mut self, len: u32) {
+        if self.phase == Phase::Fast
+            && let Some(prr) = self.prr()
+        {
+            prr.on_sent(len);
+        }
+    }
+
+    /// `len` sequence numbers are sent again, when our timestamps clock reads `clock`.
+    pub(super) fn on_resent(&mut self, len: u32, clock: u32) {
+        if let Some(episode) = &mut self.episode {
+            episode.undo.on_resent(len, clock);
+        }
+    }
+
+    /// `block` was reported as received twice.
+    pub(super) fn on_duplicate_block(&mut self, block: SeqRange) {
+        if let Some(episode) = &mut self.episode {
+            episode.undo.on_duplicate(block);
+        }
+    }
+
+    /// Whether an ACK of something new, which echoes `echo`, tells that what was held to be lost had
+    /// been late.
+    pub(super) fn shows_late(&self, echo: Option<u32>) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.undo.shows_late(echo))
+    }
+
+    /// Whether all that was sent again has been received twice.
+    pub(super) fn shows_duplicates(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.undo.shows_duplicates())
+    }
+
+    /// There is another reason for the reduction: congestion is echoed (RFC 4015 section 3.2).
+    pub(super) fn settle(&mut self) {
+        if let Some(episode) = &mut self.episode {
+            episode.undo.settle();
+        }
+    }
+
+    /// An ACK after a timeout; `original` is where the first of the segments ends that it delivers and
+    /// that were sent once only. Answers whether the timeout was spurious (RFC 5682 section 3.1).
+    pub(super) fn on_answer(&mut self, answer: Answer, original: Option<SeqNum>) -> bool {
+        let original = original.is_some_and(|end| end.is_at_or_before(self.recover));
+        let Some(episode) = &mut self.episode else {
+            return false;
+        };
+        episode.frto.on_ack(Answer { original, ..answer })
+    }
+
+    /// Whether new text goes out instead of what is held to be lost (RFC 5682 section 3.1, step 2b).
+    pub(super) fn wants_new_text(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.frto == ForwardRto::NewText)
+    }
+
+    /// Whether nothing is sent again for the time being.
+    pub(super) fn holds_back(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.frto.holds_back())
+    }
+
+    /// What new text could go out has gone; SND.NXT is `nxt`.
+    pub(super) fn on_new_text(&mut self, nxt: SeqNum) {
+        let any = nxt.is_after(self.recover);
+        if let Some(episode) = &mut self.episode {
+            episode.frto.on_new_text(any);
+        }
+    }
+
+    /// The reduction has been taken back, and with it the recovery that it was for.
+    pub(super) fn on_undone(&mut self, una: SeqNum, nxt: SeqNum) {
+        self.phase = Phase::Open;
+        self.settle();
+        self.end_episode(una, nxt);
     }
 }
 
@@ -185,12 +404,12 @@ mod tests {
     #[test]
     fn the_third_duplicate_starts_recovery_and_the_first_two_let_new_data_out() {
         let (una, nxt, mut recovery) = outstanding();
-        assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::Normal);
+        assert_eq!(recovery.on_duplicate(una, nxt, MSS), Verdict::Normal);
         assert_eq!(recovery.credit(), MSS);
-        assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::Normal);
+        assert_eq!(recovery.on_duplicate(una, nxt, MSS), Verdict::Normal);
         assert_eq!(recovery.credit(), 2 * MSS);
-        assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::EnterFastRecovery);
-        assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::Normal);
+        assert_eq!(recovery.on_duplicate(una, nxt, MSS), Verdict::EnterFastRecovery);
+        assert_eq!(recovery.on_duplicate(una, nxt, MSS), Verdict::Normal);
         assert_eq!(recovery.credit(), 4 * MSS);
     }
 
@@ -198,7 +417,7 @@ mod tests {
     fn partial_acks_keep_recovery_going_until_all_has_arrived() {
         let (una, nxt, mut recovery) = outstanding();
         for _ in 0..9 {
-            recovery.on_duplicate(una, nxt, MSS, None);
+            recovery.on_duplicate(una, nxt, MSS);
         }
         assert_eq!(recovery.on_new_ack(una + 4 * MSS, 4 * MSS, MSS), Verdict::PartialAck);
         assert_eq!(recovery.credit(), 6 * MSS);
@@ -213,20 +432,8 @@ mod tests {
         recovery.on_new_ack(nxt, 10 * MSS, MSS);
         // SND.UNA is at "recover", not beyond it.
         for _ in 0..5 {
-            assert_eq!(recovery.on_duplicate(nxt, nxt + 3 * MSS, MSS, None), Verdict::Normal);
+            assert_eq!(recovery.on_duplicate(nxt, nxt + 3 * MSS, MSS), Verdict::Normal);
         }
-    }
-
-    #[test]
-    fn a_loss_right_after_a_recovery_shows_by_what_the_peer_holds() {
-        let (una, nxt, mut recovery) = outstanding();
-        recovery.on_timeout(una, nxt);
-        recovery.on_new_ack(nxt, 10 * MSS, MSS);
-        let sacked = Some(nxt + 2 * MSS);
-        recovery.on_duplicate(nxt, nxt + 4 * MSS, MSS, sacked);
-        recovery.on_duplicate(nxt, nxt + 4 * MSS, MSS, sacked);
-        let third = recovery.on_duplicate(nxt, nxt + 4 * MSS, MSS, sacked);
-        assert_eq!(third, Verdict::EnterFastRecovery);
     }
 
     #[test]
@@ -243,7 +450,7 @@ mod tests {
         let (una, nxt, mut recovery) = outstanding();
         recovery.on_shrunk_path(nxt);
         for _ in 0..4 {
-            assert_eq!(recovery.on_duplicate(una, nxt, MSS, None), Verdict::Normal);
+            assert_eq!(recovery.on_duplicate(una, nxt, MSS), Verdict::Normal);
         }
         assert_eq!(recovery.credit(), 0);
         assert_eq!(recovery.on_new_ack(una + MSS, MSS, MSS), Verdict::Normal);
@@ -260,7 +467,7 @@ mod tests {
     fn a_flood_of_duplicates_gives_no_more_credit_than_is_outstanding() {
         let (una, nxt, mut recovery) = outstanding();
         for _ in 0..1_000 {
-            recovery.on_duplicate(una, nxt, MSS, None);
+            recovery.on_duplicate(una, nxt, MSS);
         }
         assert_eq!(recovery.credit(), 10 * MSS);
     }

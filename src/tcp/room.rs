@@ -40,6 +40,7 @@ impl Connection {
             + self.buffer_memory()
             + self.timers.memory()
             + self.urgent.memory()
+            + self.recovery.memory()
             + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
             + self.congestion.memory()
     }

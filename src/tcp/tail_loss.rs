@@ -46,6 +46,11 @@ impl TailLoss {
         self.out != Out::Nothing
     }
 
+    /// Whether a probe is out, or was last, that repeated what ends with `end`.
+    pub(super) fn has_probed(&self, end: SeqNum) -> bool {
+        self.out == Out::Again && self.end_seq == end
+    }
+
     /// The round-trip time has been measured.
     pub(super) fn on_sample(&mut self) {
         self.measured = true;

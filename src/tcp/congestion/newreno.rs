@@ -195,6 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn a_reduction_that_was_for_nothing_is_taken_back_once() {
+        let mut cc = NewReno::new(MSS);
+        cc.on_loss(&loss(10 * MSS));
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
+        cc.on_timeout(&loss(10 * MSS), true);
+        cc.on_timeout(&loss(MSS), false);
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
+        cc.on_timeout(&loss(10 * MSS), false);
+        cc.undo();
+        assert_eq!(cc.cwnd(), MSS, "there was no reduction since");
+    }
+
+    #[test]
     fn splitting_an_ack_into_bytes_gains_nothing() {
         let mut cc = NewReno::new(MSS);
         cc.on_loss(&loss(20 * MSS));

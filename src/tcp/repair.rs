@@ -1,0 +1,283 @@
+//! How losses are found and repaired where the peer reports what it has received (RFC 2018, RFC 2883):
+//! what is lost is found by RACK (RFC 8985), what goes out meanwhile is decided by proportional rate
+//! reduction (RFC 9937), and what turns out to have been for nothing is taken back (RFC 4015). The
+//! mechanisms are in files of their own; here each is told what the others have found.
+
+use super::acknowledge::AckReport;
+use super::congestion::Loss;
+use super::flight::{Delivery, Losses};
+use super::prr::{Progress, Prr};
+use super::rack::{self, Evidence, Standing};
+use super::recovery::Phase;
+use super::undo::Answer;
+use super::{Connection, Timer};
+use crate::time::{Duration, Instant};
+use crate::wire::{Segment, SeqRange};
+
+/// The least time for which a peer that has thrown text away may still think better of it, as in
+/// Linux.
+const LEAST_PATIENCE: Duration = Duration::from_millis(10);
+
+impl Connection {
+    /// Takes in the SACK blocks of an ACK. Answers what it reports as received twice.
+    #[inline]
+    pub(super) fn take_blocks(
+        &mut self,
+        segment: &Segment<'_>,
+        evidence: &Evidence,
+        delivery: &mut Delivery,
+    ) -> Option<SeqRange> {
+        if segment.options.sack.is_empty() || !self.negotiated.sack {
+            return None;
+        }
+        let sack = segment.options.sack;
+        let blocks = sack.as_slice();
+        let twice = self.received_twice(segment, blocks);
+        for block in blocks {
+            // What lies at SND.UNA or before it tells of nothing beyond a hole.
+            let valid = block.start.is_after(self.snd.una)
+                && block.start.is_before(block.end)
+                && block.end.is_at_or_before(self.snd.nxt);
+            if valid && Some(*block) != twice {
+                self.flight.on_sacked(*block, evidence, delivery);
+            }
+        }
+        twice
+    }
+
+    /// What the first block says to have arrived before: it lies below the ACK, or within the second
+    /// one (RFC 2883 section 4). Nothing is believed that lies further back than the peer's window can
+    /// have been, or was never sent.
+    fn received_twice(&self, segment: &Segment<'_>, blocks: &[SeqRange]) -> Option<SeqRange> {
+        let first = *blocks.first()?;
+        let below = first.end.is_at_or_before(segment.ack);
+        let within = blocks.get(1).is_some_and(|second| {
+            second.start.is_at_or_before(first.start) && first.end.is_at_or_before(second.end)
+        });
+        let oldest = self.snd.una - self.snd.max_wnd.min(self.bytes_acked.min(1 << 30) as u32);
+        let sent = first.start.is_before(first.end)
+            && first.end.is_at_or_before(self.snd.nxt)
+            && first.start.is_at_or_after(oldest);
+        ((below || within) && sent).then_some(first)
+    }
+
+    /// What an ACK tells about losses, and what follows. Answers whether the congestion window may
+    /// grow by it.
+    #[inline]
+    pub(super) fn repair(&mut self, now: Instant, report: &mut AckReport) -> bool {
+        if self.recovery.is_quiet() && self.flight.is_plain() && report.twice.is_none() {
+            return true;
+        }
+        self.repair_with_report(now, report)
+    }
+
+    fn repair_with_report(&mut self, now: Instant, report: &mut AckReport) -> bool {
+        if report.delivery.reordered {
+            self.reordering.on_reordered();
+        }
+        if let Some(block) = report.twice {
+            self.on_duplicate_block(block);
+        }
+        if report.echoes_congestion {
+            self.recovery.settle();
+        }
+        self.recovery.forget_before(self.snd.una);
+        let was = self.recovery.phase();
+        let may_judge = self.judge_recovery(report);
+        self.leave_recovery(report);
+        if may_judge {
+            let losses = self.detect_losses(now);
+            report.lost = losses.len;
+            self.enter_recovery_if_due(now, report, losses.again);
+        }
+        if self.recovery.is_fast() {
+            self.recovery.on_progress(Progress {
+                delivered: report.delivery.len,
+                in_network: self.flight.in_network(),
+                safe: report.advances() && report.lost == 0,
+                mss: self.effective_mss(),
+            });
+        }
+        was != Phase::Fast && !self.recovery.is_fast()
+    }
+
+    /// Something has arrived twice: what was sent again need not have been (RFC 8985 section 6.2, step
+    /// 4).
+    fn on_duplicate_block(&mut self, block: SeqRange) {
+        self.recovery.on_duplicate_block(block);
+        if self.flight.is_late(block) {
+            self.reordering.on_reordered();
+        }
+        // What a tail loss probe has repeated is no sign of reordering; nor does Linux take a D-SACK
+        // for one before it has seen any.
+        let probe = self.tail_loss.has_probed(block.end);
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        if self.reordering.is_seen() && !probe && self.flight.on_spurious(una, nxt) {
+            self.reordering.on_spurious_round();
+        }
+    }
+
+    /// Whether the recovery that is under way, or has been, was for nothing. Answers whether more may
+    /// be held to be lost by this ACK.
+    fn judge_recovery(&mut self, report: &AckReport) -> bool {
+        let late = report.advances() && self.recovery.shows_late(report.echo);
+        let complete = self.recovery.is_complete(self.snd.una);
+        match self.recovery.phase() {
+            Phase::Fast if late && !complete => {
+                self.reordering.on_reordered();
+                if self.flight.resent() > 0 {
+                    // As in Linux: it waits until it is known how those fare, and finds no more
+                    // losses meanwhile.
+                    return false;
+                }
+                self.take_back(true);
+            }
+            Phase::Timeout => {
+                let answer = Answer {
+                    advances: report.advances(),
+                    reports: report.delivery.sacked > 0,
+                    original: false,
+                    has_new_text: self.unsent() > 0 && self.flight.size() < self.snd.wnd,
+                };
+                let shown = late || self.recovery.shows_duplicates();
+                let spurious = report.advances() && shown
+                    || !complete && self.recovery.on_answer(answer, report.delivery.original);
+                if spurious {
+                    self.retries = 0;
+                    self.take_back(true);
+                }
+            }
+            Phase::Fast | Phase::Open if self.recovery.shows_duplicates() => self.take_back(false),
+            _ => {}
+        }
+        true
+    }
+
+    /// The last reduction was for nothing (RFC 4015 section 3.2): the window is as before it. With
+    /// `all` nothing of what is held to be lost is believed any more.
+    fn take_back(&mut self, all: bool) {
+        log::debug!("{:?}: the window was reduced for nothing", self.flow);
+        if all {
+            self.flight.forget_lost();
+        }
+        if !self.recovery.is_of_timeout() {
+            // Nothing was lost, so it was out of order.
+            self.reordering.on_reordered();
+        }
+        self.congestion.get_mut().undo();
+        self.recovery.on_undone(self.snd.una, self.snd.nxt);
+    }
+
+    /// Ends a recovery if all that was out when it began is acknowledged.
+    fn leave_recovery(&mut self, report: &AckReport) {
+        let late = report.advances() && self.recovery.shows_late(report.echo);
+        let spurious = late || self.recovery.shows_duplicates();
+        let Some(left) = self.recovery.leave_at(self.snd.una, self.snd.nxt) else {
+            return;
+        };
+        if left != Phase::Shrunk && spurious {
+            self.take_back(false);
+            return;
+        }
+        self.reordering.on_recovered();
+        if left == Phase::Fast {
+            // RFC 9937 section 6.2: "cwnd = ssthresh". What was let out has come down to that
+            // already, so that there is no burst to be avoided.
+            let ssthresh = self.congestion.ssthresh();
+            self.congestion.get_mut().on_recovered(ssthresh);
+        }
+    }
+
+    /// Finds what is lost, and sets the reordering timer for what may yet be (RFC 8985 section 6.2,
+    /// step 5).
+    fn detect_losses(&mut self, now: Instant) -> Losses {
+        let window = self.reordering_window();
+        let losses = self.flight.detect_losses(now, window);
+        self.flight.wait_until(losses.next_at);
+        match losses.next_at {
+            Some(at) => self.timers.set(Timer::LossProbe, rack::timer(at)),
+            None => self.timers.stop(Timer::LossProbe),
+        }
+        losses
+    }
+
+    /// RACK.reo_wnd in nanoseconds.
+    pub(super) fn reordering_window(&self) -> u64 {
+        self.reordering.window(&Standing {
+            recovers: self.recovery.phase() != Phase::Open,
+            segments_sacked: self.flight.segments_sacked(),
+            srtt: self.rto.srtt_nanos().unwrap_or(0),
+        })
+    }
+
+    /// Recovery begins where something is lost; after a timeout only where something is lost again
+    /// that was sent again since, as in Linux (RFC 5681 section 4.3: "two indications of congestion").
+    fn enter_recovery_if_due(&mut self, now: Instant, report: &AckReport, again: bool) {
+        let due = match self.recovery.phase() {
+            Phase::Open => self.flight.has_lost(),
+            Phase::Timeout => again,
+            Phase::Fast | Phase::Shrunk => false,
+        };
+        if due {
+            let sacked_before =
+                self.flight.sacked() - report.delivery.sacked.min(self.flight.sacked());
+            self.enter_recovery(now, report.acked, sacked_before);
+        }
+    }
+
+    /// Recovery begins, by an ACK of `acked` sequence numbers or a timer; `sacked_before` had been
+    /// reported by then.
+    fn enter_recovery(&mut self, now: Instant, acked: u32, sacked_before: u32) {
+        let size = self.flight.size().saturating_add(acked);
+        // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
+        let flight_size = size.min(self.cwnd());
+        let controller = self.congestion.get_mut();
+        controller.on_loss(&Loss { now, flight_size });
+        self.on_window_reduced();
+        // RFC 9937 section 6.1: "Bytes SACKed before entering recovery will not be marked as
+        // delivered during recovery".
+        let prr = Prr::new(self.congestion.ssthresh(), size.saturating_sub(sacked_before));
+        let (una, nxt, resent) = (self.snd.una, self.snd.nxt, self.flight.resent());
+        self.recovery.enter(una, nxt, Some(prr), resent);
+        self.tail_loss.forget();
+    }
+
+    /// RACK's reordering timer has run out (RFC 8985 section 6.2, step 5).
+    pub(super) fn on_reordering_timeout(&mut self, now: Instant) {
+        let before = self.recovery.phase();
+        let losses = self.detect_losses(now);
+        let may_enter = matches!(before, Phase::Open | Phase::Timeout);
+        if losses.len > 0 && may_enter {
+            self.enter_recovery(now, 0, self.flight.sacked());
+            self.recovery.start_by_timer(self.flight.in_network(), self.effective_mss());
+        }
+    }
+
+    /// The timers after an ACK that has acknowledged nothing new.
+    pub(super) fn set_timers_for_report(&mut self, now: Instant, report: &AckReport) {
+        // As in Linux: what is reported was sent before the oldest segment was sent (again), which
+        // shows that this has still time to arrive.
+        let reported = report.delivery.sacked_sent_at;
+        if let (Some(sent_at), Some(first)) = (reported, self.flight.first_sent_at())
+            && sent_at < first
+        {
+            self.timers.set(Timer::Retransmit, now + self.rto.current());
+        }
+        self.schedule_loss_probe(now);
+    }
+
+    /// The peer has thrown away what it had reported (RFC 2018 section 8): it is believed no longer
+    /// when the retransmission timer runs out, which is soon. That it acknowledges less than it has
+    /// may also mean that its ACK was on the way when the rest came.
+    pub(super) fn hurry_after_reneging(&mut self, now: Instant) {
+        let patience = self.rto.srtt().unwrap_or_default() / 2;
+        self.timers.set(Timer::Retransmit, now + patience.max(LEAST_PATIENCE));
+    }
+
+    /// What is sent again from now on is not RACK's choice, and probes nothing.
+    pub(super) fn stop_loss_detection(&mut self) {
+        self.flight.wait_until(None);
+        self.tail_loss.forget();
+        self.timers.stop(Timer::LossProbe);
+    }
+}
