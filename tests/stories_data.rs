@@ -367,7 +367,7 @@ fn a_segment_that_comes_again_puts_its_block_first() {
         peer.sends("P. 401:501(100) ack 1");
         peer.hears(". 1:1(0) ack 1 <sack 401:501 201:301>");
         peer.sends("P. 201:301(100) ack 1");
-        peer.hears(". 1:1(0) ack 1 <sack 201:301 401:501>");
+        peer.hears(". 1:1(0) ack 1 <sack 201:301 201:301 401:501>");
     });
 }
 

@@ -10,6 +10,9 @@
 //! does, in addition one step for each segment that it reports for the first time, and a move of at
 //! most half of [`MOST_RUNS`] ranges. There are four blocks at most.
 
+mod losses;
+mod scoreboard;
+
 use std::collections::VecDeque;
 
 use super::lent::Lendable;
@@ -386,62 +389,6 @@ impl Flight {
         self.rack = Rack::NOTHING;
     }
 
-    /// The peer reports `block`, which lies between SND.UNA and SND.NXT. A record counts only if all
-    /// of it is reported (RFC 6675 section 5 keeps whole octets; what was sent goes by segments).
-    pub(super) fn on_sacked(
-        &mut self,
-        block: SeqRange,
-        evidence: &Evidence,
-        delivery: &mut Delivery,
-    ) {
-        // From the first record that starts in it to the last one that ends in it.
-        let first =
-            self.records.partition_point(|record| record.range.start.is_before(block.start));
-        let after =
-            self.records.partition_point(|record| record.range.end.is_at_or_before(block.end));
-        if first >= after {
-            return;
-        }
-        let range = SeqRange {
-            start: self.records[first].range.start,
-            end: self.records[after - 1].range.end,
-        };
-        if self.sacked.len() >= MOST_RUNS && self.sacked.stands_alone(range) {
-            return;
-        }
-        let mut at = first;
-        while at < after {
-            let record = self.records[at];
-            if record.sacked {
-                // To the end of the run that it lies in: nothing in there is new.
-                let run = self.sacked.at_or_after(record.range.start);
-                let end = run.map_or(record.range.end, |run| run.end);
-                at = self.records.partition_point(|record| record.range.end.is_at_or_before(end));
-                continue;
-            }
-            self.records[at].sacked = true;
-            self.records[at].lost = false;
-            self.segments_sacked += 1;
-            self.sacked_len += record.range.len();
-            delivery.sacked += record.range.len();
-            if record.lost {
-                self.lost_len -= record.range.len();
-                self.lost.remove(record.range);
-            } else if record.retransmitted {
-                self.again_len -= record.range.len();
-            }
-            if !record.retransmitted {
-                let sent_at = delivery.sacked_sent_at.unwrap_or(record.sent_at);
-                delivery.sacked_sent_at = Some(sent_at.min(record.sent_at));
-            }
-            delivery.add(&record, evidence);
-            at += 1;
-        }
-        self.sacked.insert(range);
-        let furthest = self.furthest.unwrap_or(range.end);
-        self.furthest = Some(furthest.later(range.end));
-    }
-
     /// What an ACK has delivered is complete.
     #[inline]
     pub(super) fn note_delivery(&mut self, now: Instant, delivery: &Delivery) {
@@ -451,129 +398,6 @@ impl Flight {
         {
             self.rack.on_delivered(now, newest);
         }
-    }
-
-    /// Something was reported as received twice. Answers whether that starts a round trip for which
-    /// the reordering window grows (RFC 8985 section 6.2, step 4).
-    pub(super) fn on_spurious(&mut self, una: SeqNum, nxt: SeqNum) -> bool {
-        if self.spurious_round.is_some_and(|round| una.is_before(round)) {
-            return false;
-        }
-        self.spurious_round = (nxt != una).then_some(nxt);
-        true
-    }
-
-    /// Whether `range` lies in a segment that was sent again and has been reported as received before
-    /// RACK.fack: then a D-SACK of it tells that the first transmission was late, not lost.
-    pub(super) fn is_late(&self, range: SeqRange) -> bool {
-        let at =
-            self.records.partition_point(|record| record.range.end.is_at_or_before(range.start));
-        let record = self.records.get(at).filter(|record| record.range.contains(range.start));
-        record.is_some_and(|record| {
-            let below = self.furthest.is_some_and(|end| record.range.end.is_before(end));
-            record.retransmitted && record.sacked && below
-        })
-    }
-
-    /// RACK_detect_loss (RFC 8985 section 6.2, step 5), with a reordering window of `window`
-    /// nanoseconds.
-    pub(super) fn detect_losses(&mut self, now: Instant, window: u64) -> Losses {
-        let mut losses = Losses::default();
-        self.judge_fresh(now, window, &mut losses);
-        self.judge_resent(now, window, &mut losses);
-        losses
-    }
-
-    /// First transmissions, in sequence order.
-    fn judge_fresh(&mut self, now: Instant, window: u64, losses: &mut Losses) {
-        // RACK.segment only ever moves on, so no record is looked at twice.
-        while let Some(record) = self.records.get(self.older as usize)
-            && (!record.is_fresh() || self.rack.is_after(record.transmission()))
-        {
-            self.older += 1;
-        }
-        while self.judged < self.older
-            && let Some(record) = self.records.get(self.judged as usize)
-        {
-            if record.is_fresh() {
-                if self.rack.deadline(record.sent_at, window) > now {
-                    break;
-                }
-                self.mark_lost(self.judged as usize, losses);
-            }
-            self.judged += 1;
-        }
-        // The timer waits for the last of them: "timeout = max(remaining, timeout)".
-        let mut at = self.older;
-        while at > self.judged {
-            at -= 1;
-            let record = self.records[at as usize];
-            if record.is_fresh() {
-                losses.next_at = Some(self.rack.deadline(record.sent_at, window));
-                break;
-            }
-            if record.sacked
-                && let Some(run) = self.sacked.at_or_after(record.range.start)
-            {
-                at = self.index_of_start(run.start).min(at);
-            }
-        }
-    }
-
-    /// What was sent again, in the order in which that was done.
-    fn judge_resent(&mut self, now: Instant, window: u64, losses: &mut Losses) {
-        while let Some(&sent) = self.again.front() {
-            if let Some(at) = self.index_of_resent(sent) {
-                if !self.rack.is_after(sent) {
-                    return;
-                }
-                if self.rack.deadline(sent.at, window) > now {
-                    break;
-                }
-                self.mark_lost(at, losses);
-                losses.again = true;
-            }
-            self.again.pop_front();
-        }
-        // The last one that may have been sent before RACK.segment. Whether it still counts is not
-        // looked at: the timer may run out for nothing, at most a reordering window too late.
-        if let Some(limit) = self.rack.sent_at()
-            && !self.again.is_empty()
-        {
-            let after = self.again.partition_point(|sent| sent.at <= limit);
-            if let Some(last) = after.checked_sub(1).and_then(|last| self.again.get(last)) {
-                let deadline = self.rack.deadline(last.at, window);
-                losses.next_at = Some(losses.next_at.map_or(deadline, |at| at.max(deadline)));
-            }
-        }
-    }
-
-    /// The record of what was sent again as `sent`, if that is in the network still.
-    fn index_of_resent(&self, sent: Transmission) -> Option<usize> {
-        let at = self.records.partition_point(|record| record.range.end.is_before(sent.end));
-        let record = self.records.get(at)?;
-        let same = record.transmission() == sent && record.retransmitted;
-        (same && record.is_in_network()).then_some(at)
-    }
-
-    /// The index of the record that starts at or before `start` and ends after it.
-    fn index_of_start(&self, start: SeqNum) -> u32 {
-        self.records.partition_point(|record| record.range.end.is_at_or_before(start)) as u32
-    }
-
-    fn mark_lost(&mut self, at: usize, losses: &mut Losses) {
-        let record = &mut self.records[at];
-        if record.lost || record.sacked {
-            return;
-        }
-        record.lost = true;
-        let range = record.range;
-        if record.retransmitted {
-            self.again_len -= range.len();
-        }
-        self.lost_len += range.len();
-        self.lost.insert(range);
-        losses.len += range.len();
     }
 
     /// The oldest segment, a SYN, has been sent again.
@@ -613,81 +437,6 @@ impl Flight {
     /// Whether a segment carries more than `most`. It walks the records.
     pub(super) fn has_larger(&self, most: u32) -> bool {
         self.records.iter().any(|record| record.range.len() > most)
-    }
-
-    /// Marks the oldest segment as lost.
-    pub(super) fn mark_first_lost(&mut self) {
-        if !self.records.is_empty() {
-            self.mark_lost(0, &mut Losses::default());
-        }
-    }
-
-    /// Marks everything as lost that is not reported as received (RFC 5681 section 3.1: after a
-    /// timeout the sender starts over from the oldest; where the path has shrunk it does so, too).
-    pub(super) fn mark_all_lost(&mut self) {
-        for at in 0..self.records.len() {
-            self.mark_lost(at, &mut Losses::default());
-        }
-    }
-
-    /// RACK_mark_losses_on_RTO (RFC 8985 section 6.3): the oldest segment is lost, and of the others
-    /// those that were sent long enough ago, by RACK.rtt or, if nothing of this flight has been
-    /// delivered yet, by `rtt` nanoseconds.
-    pub(super) fn mark_lost_on_timeout(&mut self, now: Instant, rtt: u64, window: u64) {
-        if self.has_reneged() {
-            self.forget_sacked();
-            self.mark_all_lost();
-            return;
-        }
-        let rack = self.rack.or_with(rtt);
-        for at in 0..self.records.len() {
-            if at == 0 || rack.deadline(self.records[at].sent_at, window) <= now {
-                self.mark_lost(at, &mut Losses::default());
-            }
-        }
-    }
-
-    /// Whether the oldest segment is one that the peer has reported as received: it has thrown it
-    /// away since, or the ACK would reach beyond it (RFC 2018 section 8).
-    pub(super) fn has_reneged(&self) -> bool {
-        self.records.front().is_some_and(|record| record.sacked)
-    }
-
-    /// What the peer has reported is not to be relied on (RFC 2018 section 8, RFC 6675 section 5.1).
-    fn forget_sacked(&mut self) {
-        for record in &mut self.records {
-            if record.sacked && record.retransmitted {
-                self.again_len += record.range.len();
-            }
-            record.sacked = false;
-        }
-        self.sacked.clear();
-        (self.sacked_len, self.segments_sacked) = (0, 0);
-        self.furthest = None;
-        self.judge_anew();
-    }
-
-    /// Nothing was lost after all: what has not been sent again is taken to be on its way still.
-    pub(super) fn forget_lost(&mut self) {
-        for record in &mut self.records {
-            if record.lost && record.retransmitted {
-                self.again_len += record.range.len();
-            }
-            record.lost = false;
-        }
-        self.lost.clear();
-        self.lost_len = 0;
-        self.judge_anew();
-    }
-
-    /// What had been judged is in the network again: RACK looks at it once more.
-    fn judge_anew(&mut self) {
-        (self.judged, self.older) = (0, 0);
-        let resent = self.records.iter().filter(|sent| sent.retransmitted && sent.is_in_network());
-        let mut again: Vec<Transmission> = resent.map(Sent::transmission).collect();
-        // Stable, and in sequence order before.
-        again.sort_by_key(|sent| sent.at);
-        self.again = again.into();
     }
 
     /// The next sequence numbers to send again: at most `most` of the first record marked lost.

@@ -201,7 +201,30 @@ impl Connection {
         if segment.is_empty() || segment.has(Flags::SYN) {
             self.challenge(now);
         } else {
+            if segment.seq.is_before(self.rcv.nxt) {
+                self.note_twice(segment);
+            }
             self.ack.at_once();
+        }
+    }
+
+    /// What of a segment has arrived before is reported to a peer that understands it (RFC 2883).
+    fn note_twice(&mut self, segment: &Segment<'_>) {
+        let (whole, size) = (segment.range(), segment.size().max(1));
+        if !self.negotiated.sack {
+            return;
+        }
+        // One segment after the other, where several have come as one.
+        let mut start = whole.start;
+        while start.is_before(whole.end) {
+            let left = start.len_to(whole.end);
+            // A FIN takes a sequence number, but no room.
+            let len = if left <= size + u32::from(segment.has(Flags::FIN)) { left } else { size };
+            let range = SeqRange::new(start, len);
+            if self.recv_buffer.note_twice(self.rcv.nxt, range) {
+                self.ack.at_once();
+            }
+            start = range.end;
         }
     }
 
@@ -343,6 +366,9 @@ impl Connection {
         hand_out: bool,
     ) -> Arrival<'f> {
         let text = self.trim(segment);
+        if segment.seq.is_before(self.rcv.nxt) || self.recv_buffer.has_hole() {
+            self.note_twice(segment);
+        }
         if self.state.peer_has_closed() {
             // "This should not occur since a FIN has been received from the remote side. Ignore the
             // segment text." What is sent again owes an ACK.

@@ -369,8 +369,9 @@ impl Connection {
         let first = self.take_new(now, false)?;
         let mut last = first;
         let size = first.range.len();
-        // The urgent pointer counts from where a segment starts.
-        let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start));
+        // The urgent pointer counts from where a segment starts, and what has come twice is told once.
+        let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start))
+            && self.recv_buffer.twice().is_none();
         let left = |last: &Fresh| most.saturating_sub(first.range.start.len_to(last.range.end));
         if may_grow && first.may_be_followed && first.more {
             last = self.take_full(now, first, left(&first) / size);
@@ -530,7 +531,7 @@ impl Connection {
     }
 
     fn sends_sack(&self) -> bool {
-        self.negotiated.sack && self.recv_buffer.has_hole()
+        self.negotiated.sack && (self.recv_buffer.has_hole() || self.recv_buffer.twice().is_some())
     }
 
     /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
@@ -623,6 +624,9 @@ impl Connection {
             let len = (text.1 as u32).min(size.unwrap_or(u32::MAX));
             let left = self.effective_mss().saturating_sub(len + SACK_HEAD);
             options.sack.truncate((left / SACK_BLOCK) as usize);
+            if !options.sack.is_empty() {
+                self.recv_buffer.forget_twice();
+            }
         }
         let mut urgent = 0;
         if let Some(up) = self.urgent.sent().filter(|up| up.is_after(seq)) {

@@ -37,21 +37,29 @@ pub(super) struct Held {
     islands: Vec<Island>,
     /// Counts insertions beyond a hole.
     arrivals: u32,
+    /// What has arrived twice, and the peer has not been told of (RFC 2883).
+    twice: Option<SeqRange>,
 }
 
 impl Lendable for Held {
     fn nothing() -> &'static Self {
         static NOTHING: Held =
-            Held { ring: Ring::EMPTY, readable: 0, islands: Vec::new(), arrivals: 0 };
+            Held { ring: Ring::EMPTY, readable: 0, islands: Vec::new(), arrivals: 0, twice: None };
         &NOTHING
     }
 
     fn is_vacant(&self) -> bool {
-        self.readable == 0 && self.islands.is_empty()
+        self.has_no_text() && self.twice.is_none()
     }
 
     fn memory(&self) -> usize {
         self.ring.capacity() + self.islands.capacity() * size_of::<Island>()
+    }
+}
+
+impl Held {
+    fn has_no_text(&self) -> bool {
+        self.readable == 0 && self.islands.is_empty()
     }
 }
 
@@ -114,7 +122,49 @@ impl RecvBuffer {
 
     /// Whether text at RCV.NXT can go to the application without passing through here.
     pub(super) fn is_empty(&self) -> bool {
-        self.held.is_vacant()
+        self.held.has_no_text()
+    }
+
+    /// Notes what of `range`, which arrives now, has arrived before: what lies before `rcv_nxt`, or
+    /// the first part that is in an island. Answers whether there is any. The peer is told once (RFC
+    /// 2883 section 4): of what comes before that, the last counts.
+    pub(super) fn note_twice(&mut self, rcv_nxt: SeqNum, range: SeqRange) -> bool {
+        let twice = if range.start.is_before(rcv_nxt) {
+            Some(SeqRange { start: range.start, end: range.end.earlier(rcv_nxt) })
+        } else {
+            let at =
+                self.held.islands.partition_point(|i| i.range.end.is_at_or_before(range.start));
+            self.held.islands.get(at).map(|island| SeqRange {
+                start: range.start.later(island.range.start),
+                end: range.end.earlier(island.range.end),
+            })
+        };
+        let Some(mut twice) = twice.filter(|twice| !twice.is_empty()) else {
+            return false;
+        };
+        if let Some(before) = self.held.twice
+            && before.start.is_at_or_before(twice.end)
+            && twice.start.is_at_or_before(before.end)
+        {
+            // No ACK has gone out in between: as if they had come as one.
+            twice.start = twice.start.earlier(before.start);
+            twice.end = twice.end.later(before.end);
+        }
+        self.held.twice = Some(twice);
+        true
+    }
+
+    /// What has arrived twice, and the peer has not been told of.
+    #[inline]
+    pub(super) fn twice(&self) -> Option<SeqRange> {
+        self.held.twice
+    }
+
+    /// The peer has been told.
+    pub(super) fn forget_twice(&mut self) {
+        if self.held.twice.is_some() {
+            self.held.twice = None;
+        }
     }
 
     /// Takes in `text` that starts at `seq`, at or after `rcv_nxt` and within the window. Answers
@@ -206,8 +256,9 @@ impl RecvBuffer {
         }
     }
 
-    /// The islands as SACK blocks: the one that grew last first, the others by how recently they
-    /// grew (RFC 2018 section 4).
+    /// SACK blocks: what has arrived twice (RFC 2883 section 4), then the islands, the one that grew
+    /// last first, the others by how recently they grew (RFC 2018 section 4). What has arrived twice
+    /// beyond a hole is in the one that grew last.
     pub(super) fn sack_blocks(&self) -> SackBlocks {
         let mut recent: [Option<&Island>; MAX_SACK_BLOCKS] = [None; MAX_SACK_BLOCKS];
         for island in &self.held.islands {
@@ -224,6 +275,9 @@ impl RecvBuffer {
             }
         }
         let mut blocks = SackBlocks::EMPTY;
+        if let Some(twice) = self.held.twice {
+            blocks.push(twice);
+        }
         for island in recent.into_iter().flatten() {
             blocks.push(island.range);
         }
