@@ -65,7 +65,8 @@ impl Connection {
     /// grow by it.
     #[inline]
     pub(super) fn repair(&mut self, now: Instant, report: &mut AckReport) -> bool {
-        if self.recovery.is_quiet() && self.flight.is_plain() && report.twice.is_none() {
+        let plain = self.flight.is_plain() && report.twice.is_none() && !report.delivery.reordered;
+        if plain && self.recovery.is_quiet() {
             return true;
         }
         self.repair_with_report(now, report)

@@ -25,6 +25,8 @@ pub struct Faults {
     pub mark: u64,
     /// Chance that a packet is held back, so that later ones overtake it.
     pub reorder: u64,
+    /// The longest that it is held back; `None`: three times the delay, and 20 ms.
+    pub held_back: Option<Duration>,
     /// Bytes per second; `None` is as fast as one likes.
     pub rate: Option<u64>,
     /// The most bytes that wait for a wire that is busy; what does not fit is lost.
@@ -44,6 +46,7 @@ impl Default for Faults {
             corrupt: 0,
             mark: 0,
             reorder: 0,
+            held_back: None,
             rate: None,
             queue: 1 << 20,
             mtu: 65_535,
@@ -167,8 +170,8 @@ impl Link {
         let delay = self.faults.delay;
         let mut at = sent + delay;
         if self.random.chance(self.faults.reorder) {
-            let most = 3 * delay.as_micros() as u64 + 20_000;
-            at += Duration::from_micros(self.random.between(1_000, most));
+            let most = self.faults.held_back.unwrap_or(3 * delay + Duration::from_millis(20));
+            at += Duration::from_micros(self.random.between(1_000, most.as_micros() as u64));
         }
         at
     }
