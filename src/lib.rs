@@ -22,6 +22,7 @@
 //!   checksums; memory; a capture in between.
 //! - `runtime`: the event loop, and the apps that live in it.
 //! - `apps`: echo, discard, chargen, HTTP.
+//! - `plot`, behind a feature of that name: captures and simulations as time-sequence pictures.
 //! - `packetdrill`, behind a feature of that name: sockets on a virtual clock, for the conformance
 //!   tester.
 //! - [`manual`]: attacks and our answers, the reason for every default, what is left out.
@@ -183,6 +184,8 @@ pub mod ip;
 pub mod manual;
 #[cfg(feature = "packetdrill")]
 pub mod packetdrill;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod runtime;
 pub mod stack;
 pub mod tcp;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level modules a module may name, besides itself:
 /// `time, wire <- tcp, udp, icmp, ip <- stack <- device, runtime <- apps <- main`.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("time", &[]),
     ("wire", &["time"]),
     ("tcp", &["time", "wire"]),
@@ -23,6 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
     ("device", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack"]),
     ("runtime", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack", "device"]),
     ("packetdrill", &["time", "wire", "tcp", "stack"]),
+    ("plot", &["time", "wire"]),
     ("apps", &["time", "wire", "tcp", "udp", "icmp", "ip", "stack", "device", "runtime"]),
 ];
 

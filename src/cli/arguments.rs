@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) enum Command {
     Serve(Serve),
     /// Connect standard input and output with a peer, as nc does
     Connect(Connect),
+    /// Draw a connection of a capture: sequence numbers, windows and losses over time, as SVG
+    Plot(Plot),
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +136,22 @@ pub(super) struct Connect {
     pub(super) port: NonZeroU16,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct Plot {
+    /// The capture: pcap or pcapng
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Which connection, by its number in the list [default: the one with the most data]
+    #[arg(long, value_name = "N", value_parser = connection)]
+    pub(super) connection: Option<NonZeroUsize>,
+    /// Where the picture goes [default: beside the capture, as .svg]
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) output: Option<PathBuf>,
+    /// List the connections of the capture instead
+    #[arg(long, conflicts_with_all = ["connection", "output"])]
+    pub(super) list: bool,
+}
+
 /// The longest TIME-WAIT that may be asked for: a day.
 const MAX_TIME_WAIT: u32 = 86_400;
 
@@ -213,6 +231,10 @@ fn port(text: &str) -> Result<NonZeroU16, String> {
     text.parse().map_err(|_| "give a port from 1 to 65535".into())
 }
 
+fn connection(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "give a number from the list that `--list` prints".into())
+}
+
 fn mtu(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(mtu @ 576..=65_535) => Ok(mtu),
@@ -265,7 +287,7 @@ mod tests {
     fn serve(line: &str) -> Serve {
         match parse_words(line).unwrap() {
             Command::Serve(serve) => serve,
-            Command::Connect(_) => panic!("not serve"),
+            other => panic!("not serve: {other:?}"),
         }
     }
 
@@ -342,6 +364,10 @@ mod tests {
             ("serve extra", &["extra"]),
             ("connect", &["<HOST>", "<PORT>"]),
             ("connect host", &["<PORT>"]),
+            ("plot", &["<FILE>"]),
+            ("plot x.pcap --connection 0", &["0", "--connection", "--list"]),
+            ("plot x.pcap --connection one", &["one", "--connection", "--list"]),
+            ("plot x.pcap --list --connection 1", &["--list", "--connection"]),
             ("connect host 0", &["0", "<PORT>", "1 to 65535"]),
             ("", &["subcommand", "serve", "connect"]),
             ("sever", &["sever", "serve"]),
@@ -357,7 +383,7 @@ mod tests {
 
     #[test]
     fn help_and_version_are_shown() {
-        for line in ["--help", "--version", "serve --help", "help connect"] {
+        for line in ["--help", "--version", "serve --help", "help connect", "plot --help"] {
             assert!(matches!(parse_words(line), Err(NotRun::Shown(_))), "{line}");
         }
     }

@@ -4,6 +4,7 @@
 mod arguments;
 mod connect;
 mod link;
+mod plot;
 mod serve;
 mod signals;
 
@@ -26,6 +27,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match &command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Connect(arguments) => connect::run(arguments),
+        Command::Plot(arguments) => plot::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

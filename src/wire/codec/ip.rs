@@ -195,7 +195,7 @@ fn is_martian_v6(source: Ipv6Addr) -> bool {
 /// Walks the extension headers (RFC 8200 section 4) of the packet whose first one, or payload,
 /// begins at `at`. Answers where the transport protocol is named and where it begins.
 #[inline]
-fn skip_extensions(packet: &[u8], mut at: usize) -> Result<(usize, usize), DropReason> {
+pub(super) fn skip_extensions(packet: &[u8], mut at: usize) -> Result<(usize, usize), DropReason> {
     let mut named_at = IPV6_NEXT_HEADER_AT;
     for position in 0..=MAX_EXTENSIONS {
         let kind = packet.get(named_at).ok_or(DropReason::Truncated)?;

@@ -3,7 +3,8 @@
 //! [`parse()`] accepts what RFC 9293 section 3.1, RFC 1122 section 3.2 and RFC 8200 call a packet
 //! for a host and answers everything else with a [`DropReason`]; it copies nothing and allocates
 //! nothing. [`emit_tcp`] writes the headers of a segment into a buffer of the caller's, and
-//! [`SuperHeaders`] those of the segments of a super-segment.
+//! [`SuperHeaders`] those of the segments of a super-segment. [`observe()`] reads what a host would not:
+//! the packets of others, out of a capture.
 //!
 //! What the flags of a segment mean together is left to the state machine, since RFC 9293
 //! section 3.10.7 gives an answer to every combination.
@@ -11,6 +12,7 @@
 mod drop_reason;
 mod emit;
 mod ip;
+mod observe;
 mod options;
 mod parse;
 mod split;
@@ -18,6 +20,7 @@ mod template;
 
 pub use drop_reason::DropReason;
 pub use emit::{HeaderBuffer, TcpHeader, emit_tcp};
+pub use observe::{Observed, observe};
 pub use options::options_len;
 pub use parse::parse;
 pub use split::SuperHeaders;
@@ -30,6 +33,9 @@ use std::net::IpAddr;
 
 use super::icmp::{Echo, IcmpError};
 use super::{Flow, Segment};
+
+/// Where the flags stand in a TCP header (RFC 9293 section 3.1).
+const TCP_FLAGS_AT: usize = 13;
 
 /// What a packet carries. Lengths and, unless somebody vouched for them, checksums are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,9 @@
 use etherparse::{IpNumber, TcpHeaderSlice, UdpHeaderSlice};
 
 use super::ip::{self, IpPacket};
-use super::{DropReason, Packet, options};
+use super::{DropReason, Packet, TCP_FLAGS_AT, options};
 use crate::wire::icmp::{self, Message};
 use crate::wire::{Checksum, EcnField, Flags, Flow, Frame, Options, Segment, SeqNum};
-
-/// Where the flags stand in a TCP header (RFC 9293 section 3.1).
-const TCP_FLAGS_AT: usize = 13;
 
 /// Reads a packet. The transport checksum is verified unless the frame vouches for it; the
 /// checksum of an IPv4 header always is.
