@@ -165,9 +165,10 @@ fn strokes(chart: &Chart<'_>, all: impl Iterator<Item = Stroke>, pen: Pen) -> Fa
     chart.strokes(strokes.finish(), least, color.stroke_width(width))
 }
 
-/// How large the cells are of which each has one mark, or one label.
+/// How large the cells are of which each has one mark; and those of which one with a label has none
+/// beside it.
 const MARK_CELL: i32 = 12;
-const LABEL_CELL: i32 = 64;
+const LABEL_CELL: i32 = 48;
 
 fn marks(chart: &Chart<'_>, marks: &[Mark]) -> Fallible {
     let (mut drawn, mut labelled) = (BTreeSet::new(), BTreeSet::new());
@@ -191,7 +192,10 @@ fn marks(chart: &Chart<'_>, marks: &[Mark]) -> Fallible {
         };
         let color = if mark.kind == MarkKind::Reset { RED } else { color };
         chart.point((x, y), 6, color.filled())?;
-        if labelled.insert((x / LABEL_CELL, y / LABEL_CELL)) {
+        let cell = (x / LABEL_CELL, y / LABEL_CELL);
+        let mut around = (-1..=1).flat_map(|x| (-1..=1).map(move |y| (cell.0 + x, cell.1 + y)));
+        if !around.any(|cell| labelled.contains(&cell)) {
+            labelled.insert(cell);
             let is_low = y > chart.bottom() / 2;
             let vertical = if is_low { VPos::Top } else { VPos::Bottom };
             chart.label(label, (x, y), vertical, color)?;
