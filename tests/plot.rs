@@ -1,7 +1,7 @@
 //! Pictures of connections: out of a run on a virtual clock, out of captures by the program, and what the
 //! program refuses.
 
-#![cfg(feature = "plot")]
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -354,7 +354,8 @@ fn the_list_has_a_line_for_each_connection() {
     let mut tap = run(&[]).near_sender;
     let packets = tap.0.len();
     // The same packets between other ends, only the first ten.
-    for (at, side, packet) in tap.0[..10].to_vec() {
+    let first = tap.0[..10].to_vec();
+    for (at, side, packet) in first {
         let mut packet = packet;
         packet[15] ^= 9;
         packet[19] ^= 9;
@@ -411,11 +412,14 @@ fn what_cannot_be_drawn_is_refused_in_one_line_that_says_how_to_mend_it() {
     for (name, bytes) in bytes {
         folder.file(name, bytes);
     }
+    let made = Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap();
+    assert!(made.success());
     let path = |name: &str| folder.path(name);
     let folder_itself = folder.path("");
     for (name, arguments, words) in [
         ("none.pcap", vec![], &["none.pcap", "No such file", "give a file"][..]),
-        ("", vec![], &["director", "give a file"]),
+        ("", vec![], &["read twice", "give a file"]),
+        ("pipe", vec![], &["pipe", "read twice", "give a file"]),
         ("empty.pcap", vec![], &["empty.pcap", "is empty", "give a capture"]),
         ("page.pcap", vec![], &["page.pcap", "no capture", "tcpdump -w"]),
         ("packed.pcap", vec![], &["packed.pcap", "compressed", "unpack"]),

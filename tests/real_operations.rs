@@ -300,3 +300,27 @@ fn a_capture_is_written_that_tools_can_read() {
         assert!(bytes.len() > 24 + 4 * (16 + 84), "{} bytes", bytes.len());
     });
 }
+
+#[test]
+fn a_capture_of_a_download_becomes_a_picture() {
+    real::test(|| {
+        make_tun();
+        let scratch = Scratch::new();
+        scratch.random_file("big", 1, 4 << 20);
+        let capture = scratch.path("capture.pcap");
+        let http = format!("80,{}", scratch.folder());
+        let server = Server::start(&["--pcap", capture.to_str().unwrap(), "--http", &http]);
+        let copy = scratch.path("copy");
+        let address = format!("http://{STACK_V4}/big");
+        launch(["curl", "-sSf", "-o", copy.to_str().unwrap(), &address]).succeed();
+        server.signal(Signal::SIGTERM);
+        server.finish().succeeded();
+        let said = tunstack(&["plot", capture.to_str().unwrap()]).succeed();
+        assert!(said.contains(&format!("{STACK_V4}:80 to {HOST_V4}:")), "{said}");
+        let svg = fs::read_to_string(scratch.path("capture.svg")).unwrap();
+        // The unit is that of what was sent, and the whole of it was acknowledged.
+        for text in ["sequence number (MiB)", "acknowledged", "window edge", "SYN", "FIN"] {
+            assert!(svg.contains(text), "{text}");
+        }
+    });
+}

@@ -81,6 +81,14 @@ fn for_each_segment(
     let refused = |error: CaptureError| {
         Failure::new(format!("cannot read the capture {}: {error}", file.display()))
     };
+    // A pipe has nothing for a second reader, and one with a name would keep the first waiting.
+    let metadata = fs::metadata(file).map_err(CaptureError::Io).map_err(refused)?;
+    if !metadata.is_file() {
+        return Err(Failure::new(format!(
+            "cannot read the capture {}: it is read twice, so give a file and neither a pipe nor a directory",
+            file.display()
+        )));
+    }
     let opened = File::open(file).map_err(CaptureError::Io).map_err(refused)?;
     let capture = Capture::open(opened).map_err(refused)?;
     capture

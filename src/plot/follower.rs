@@ -208,8 +208,9 @@ impl Follower {
                 self.on_advance(ack, segment);
             }
             self.on_sack_blocks(ack, segment);
-            // An older one, overtaken by a newer, says nothing (RFC 9293 section 3.10.7.4).
-            if self.acked == Some(ack) {
+            // An older one, overtaken by a newer, says nothing (RFC 9293 section 3.10.7.4), nor does a
+            // reset, behind which there is no window.
+            if self.acked == Some(ack) && !segment.has(Flags::RST) {
                 self.on_window(ack, segment);
             }
         }
@@ -296,7 +297,7 @@ impl Follower {
         if last.is_none_or(|last| (last.ack, last.window) != (ack, window)) {
             self.trace.acks.push(Acked { at: now, ack, window });
         }
-        if segment.window == 0 && !syn && !segment.has(Flags::RST) {
+        if segment.window == 0 && !syn {
             self.mark(ack, Side::Receiver, MarkKind::ZeroWindow);
         }
     }

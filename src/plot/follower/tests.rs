@@ -270,6 +270,20 @@ fn the_ends_of_both_directions_are_marked() {
 }
 
 #[test]
+fn a_reset_says_nothing_of_a_window() {
+    let mut seen = Seen::opened(1, [None, None]);
+    seen.ack(20, 0, 1_000, &[]);
+    for (flags, window) in [(Flags::RST | Flags::ACK, 9), (Flags::RST | Flags::ACK, 0)] {
+        let reset = Segment { ack: seen.first, flags, window, ..Segment::EMPTY };
+        seen.follower.on_segment(at(30), Side::Receiver, &reset);
+    }
+    let trace = seen.trace();
+    assert_eq!(trace.acks.last().unwrap().window, Some(1_000));
+    assert!(trace.marks.iter().all(|mark| mark.kind != MarkKind::ZeroWindow));
+    assert_eq!(trace.marks.last().unwrap().kind, MarkKind::Reset);
+}
+
+#[test]
 fn a_segment_beyond_any_window_is_counted_and_not_drawn() {
     let mut seen = Seen::late(1);
     seen.text(0, 0, 100, 0);
