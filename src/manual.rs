@@ -166,9 +166,11 @@
 //! - *The window's edge* is left out unless the receiver's SYN is in the capture: its scale is nowhere else.
 //! - *A host's checks are not an observer's*: captures of loopback, of packets whose checksums a device was
 //!   still to finish, and of headers alone are read by `wire::codec::observe`, beside the stack's own reader.
-//! - *The drawing* is done by `plotters`, without its fonts and bitmaps: two small crates, axes and SVG;
-//!   text is left to whoever shows the picture. `poloto` has no control over single strokes, `kuva` and
-//!   `charts-rs` bring fonts along, `charming` a browser's library, and `plotlib` is not kept up.
+//! - *The drawing* is done by `plotters`, without its fonts and bitmaps: axes, SVG, and an area of pixels on
+//!   which what has been thinned out can be drawn; four small crates in all. Text is left to whoever shows the
+//!   picture. `poloto` knows series and no strokes of their own, `kuva` kinds of charts of which none is this one and a
+//!   calendar (`chrono`), `charts-rs` reads fonts, `charming` describes charts for a browser, and `plotlib` stands
+//!   on `failure`, which was given up.
 //! - *Bounds*: the capture is read twice and never held; 262,144 connections are told apart, 8 Mi segments of
 //!   one are taken in, at some 50 bytes each, and no more than 10,000 elements of a kind are drawn. A capture
 //!   of 1 GB with a million packets takes 1 s of a processor and 68 MB; one of headers alone, with nine
