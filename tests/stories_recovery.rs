@@ -76,7 +76,9 @@ fn unacknowledged_text_is_sent_again_and_the_time_doubles() {
         peer.sends(". 1:1(0) ack 101");
         peer.passes(secs(100));
         peer.hears_nothing();
-        assert_eq!(peer.stack.info(peer.id).unwrap().retransmissions, 5);
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.retransmissions, info.timeouts), (5, 5));
+        assert_eq!(peer.stack.counters().retransmission_timeouts, 5);
     });
 }
 
@@ -395,7 +397,8 @@ fn the_third_duplicate_sends_the_lost_segment_again_at_once() {
         peer.sends(&ack(0));
         peer.hears(&segment(1));
         peer.hears_nothing();
-        assert_eq!(peer.stack.info(peer.id).unwrap().retransmissions, 1);
+        let info = peer.stack.info(peer.id).unwrap();
+        assert_eq!((info.retransmissions, info.timeouts), (1, 0));
     });
 }
 

@@ -45,6 +45,9 @@ counters! {
     segments_out => "TcpOutSegs",
     /// Segments sent again.
     segments_retransmitted => "TcpRetransSegs",
+    /// Retransmission timers that ran out, those for the SYN of a connect included and those that
+    /// ended a connection not.
+    retransmission_timeouts => "TcpExtTCPTimeouts",
     /// Resets sent.
     resets_out => "TcpOutRsts",
     /// SYN-ACKs sent again.

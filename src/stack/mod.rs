@@ -213,7 +213,10 @@ impl Stack {
         while let Some(id) = self.deadlines.pop_due(self.now) {
             if let Some(slot) = self.slabs.connections.get_mut(id) {
                 slot.armed = Armed::default();
+                let before = slot.connection.timeouts();
                 slot.connection.on_timeout(self.now);
+                let timeouts = slot.connection.timeouts() - before;
+                self.counters.retransmission_timeouts += timeouts;
                 self.settle(id);
             }
         }

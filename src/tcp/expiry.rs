@@ -57,6 +57,7 @@ impl Connection {
         }
         let progressed = self.retries == 0;
         self.retries += 1;
+        self.timeouts = self.timeouts.saturating_add(1);
         self.check_r1();
         self.rto.back_off();
         if matches!(self.state, State::SynSent | State::SynReceived) {

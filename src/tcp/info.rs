@@ -98,6 +98,8 @@ pub struct Info {
     pub bytes_acked: u64,
     /// Segments sent again, ever.
     pub retransmissions: u64,
+    /// Retransmission timeouts, ever.
+    pub timeouts: u64,
     /// When the connection was made.
     pub opened_at: Instant,
     /// When text was last sent, for the first time or again.
@@ -146,11 +148,18 @@ impl Connection {
             bytes_received: self.bytes_received,
             bytes_acked: self.bytes_acked,
             retransmissions: self.retransmissions.into(),
+            timeouts: self.timeouts(),
             opened_at: self.opened_at,
             last_sent: self.last_sent,
             last_text: self.last_text,
             last_heard: self.last_heard,
         }
+    }
+
+    /// Times that the retransmission timer has run out, ever; the one that ends a connection is not
+    /// counted.
+    pub(crate) fn timeouts(&self) -> u64 {
+        self.timeouts.into()
     }
 
     fn phase(&self) -> Phase {

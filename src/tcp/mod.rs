@@ -210,6 +210,8 @@ pub(crate) struct Connection {
     bytes_received: u64,
     bytes_acked: u64,
     retransmissions: u32,
+    /// Times that the retransmission timer has run out and something was sent again.
+    timeouts: u32,
 }
 
 impl Connection {
@@ -275,6 +277,7 @@ impl Connection {
             bytes_received: 0,
             bytes_acked: 0,
             retransmissions: 0,
+            timeouts: 0,
         }
     }
 
