@@ -581,8 +581,8 @@ run_tests() {
         suites debug --all-features --lib --bins "${targets[@]}"
         suites debug --all-features --doc
     fi
-    if build release --release --test swarm; then
-        suites release --release --test swarm
+    if build release --release --test swarm --test netsim; then
+        suites release --release --test swarm --test netsim
     fi
     real_suites
     print_table
