@@ -214,6 +214,19 @@ fn controlled_delay_leaves_a_short_queue_and_a_short_burst_alone() {
 }
 
 #[test]
+fn controlled_delay_leaves_the_last_packet_that_waits_alone() {
+    let codel = Some(Target::USUAL);
+    let mut bench = Bench::new(Link { codel, ..Link::new(1_000_000, ms(1)) });
+    // Each takes 12 ms, so two wait for 12 and 24 ms, for ever.
+    for n in 0..2_000 {
+        for _ in 0..if n == 0 { 3 } else { 1 } {
+            bench.enter(n * 12_000_000, 1_500);
+        }
+    }
+    assert_eq!(bench.drain().aqm_dropped, 0);
+}
+
+#[test]
 fn controlled_delay_marks_what_understands_it_instead() {
     let codel = Target { marks: true, ..Target::USUAL };
     let mut bench = Bench::new(Link { codel: Some(codel), ..Link::new(12_000_000, ms(1)) });

@@ -82,6 +82,25 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
 }
 
 #[test]
+fn what_was_lost_is_sent_again_with_need_and_what_was_late_without() {
+    let account = |lost: &[u64], late| {
+        let mut plan = wan(Length::Quick, "wan").plan(1, [Congestion::NewReno; 2]);
+        plan.links[0].lost_segments = lost.to_vec();
+        plan.links[0].reordering = late;
+        plan.flows[0].application = Application::Bytes(40 * 1_448);
+        let mut simulation = Simulation::new(plan);
+        assert!(simulation.run_to_the_end(secs(10)));
+        let account = &simulation.flows[0].account;
+        (account.segments, account.resent, account.spurious)
+    };
+    assert_eq!(account(&[], None), (40, 0, 0));
+    assert_eq!(account(&[5, 17], None), (42, 2, 0));
+    let (segments, resent, spurious) = account(&[], Some((200_000, ms(40))));
+    assert!(spurious > 0 && spurious == resent, "{spurious} of {resent}");
+    assert_eq!(segments - resent, 40);
+}
+
+#[test]
 fn measuring_or_recording_changes_nothing() {
     let digest = |traced: bool| {
         let plan = scenario("wan-loss-1%").plan(3, [Congestion::NewReno; 2]);
@@ -142,7 +161,7 @@ fn at_one_loss_in_a_hundred_newreno_comes_near_the_bound_of_mathis_and_not_beyon
 
 /// What is to be reached at least. A sender that repairs one loss in a round trip spends more of them
 /// in recovery than the model has.
-const LEAST_OF_MATHIS: f64 = 0.6;
+const LEAST_OF_MATHIS: f64 = 0.7;
 
 /// A file in memory.
 #[derive(Clone, Default)]

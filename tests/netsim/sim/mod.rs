@@ -368,3 +368,18 @@ impl Simulation {
         }
     }
 }
+
+#[test]
+fn what_is_planned_for_the_same_time_happens_in_the_order_of_planning() {
+    let mut agenda = Agenda::default();
+    for flow in 0..50 {
+        agenda.plan(7, What::Start(flow));
+    }
+    agenda.plan(3, What::Burst(0));
+    assert!(matches!(agenda.next(6), Some(Happening { at: 3, what: What::Burst(0), .. })));
+    assert!(agenda.next(6).is_none());
+    for flow in 0..50 {
+        let next = agenda.next(7).expect("they are due");
+        assert!(matches!(next.what, What::Start(number) if number == flow), "{next:?}");
+    }
+}
