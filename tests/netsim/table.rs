@@ -216,3 +216,21 @@ pub(crate) fn difference(was: &str, is: &str) -> String {
     }
     text
 }
+
+#[test]
+fn the_index_of_jain_is_one_for_equal_shares_and_one_in_n_for_one_who_has_all() {
+    assert_eq!(jain(&[5, 5, 5, 5]), 1_000);
+    assert_eq!(jain(&[9, 0, 0, 0]), 250);
+    // (1 + 2 + 3)^2 / (3 * (1 + 4 + 9)) = 36 / 42.
+    assert_eq!(jain(&[1, 2, 3]), 857);
+    assert_eq!(jain(&[0, 0]), 0);
+}
+
+#[test]
+fn a_difference_shows_what_was_and_what_is_of_each_line() {
+    let was = "# head\nwan newreno 1\nlan newreno 2\ngone newreno 3\n";
+    let is = "# head\nwan newreno 1\nlan newreno 4\nlan cubic 5\n";
+    let expected = "- lan newreno 2\n+ lan newreno 4\n- gone newreno 3\n+ lan cubic 5\n";
+    assert_eq!(difference(was, is), expected);
+    assert_eq!(difference(is, is), "");
+}
