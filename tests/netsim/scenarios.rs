@@ -15,7 +15,8 @@ use crate::sim::loss::Loss;
 pub(crate) type Named = (&'static str, Congestion);
 
 /// The controllers of the table; one more is one line more.
-pub(crate) const CONTROLLERS: &[Named] = &[("newreno", Congestion::NewReno)];
+pub(crate) const CONTROLLERS: &[Named] =
+    &[("newreno", Congestion::NewReno), ("cubic", Congestion::Cubic)];
 
 /// The controller of this name, once there is one.
 pub(crate) fn controller(name: &str) -> Option<Named> {
