@@ -3,7 +3,7 @@
 
 /// Folders of scripts for something that other TCPs do not have, or that is not there as a whole.
 pub(crate) const BEYOND: &[(&str, &str)] = &[
-    ("cubic", "CUBIC with HyStart++; some also want the fq queue of Linux"),
+    ("cubic", "the HyStart of Linux, where this is HyStart++, and the sizes of its socket buffers"),
     ("eor", "MSG_EOR, which keeps Linux from merging two writes"),
     ("epoll", "the edge of EPOLLOUT at the sizes of Linux's socket buffers"),
     ("fastopen", "TCP Fast Open (RFC 7413)"),
@@ -30,7 +30,6 @@ pub(crate) const MISSING: &[(&str, &str)] = &[
         "cwnd_moderation/cwnd-moderation-ecn-enter-cwr-no-moderation-700.pkt",
         "proportional rate reduction (RFC 9937) for an echoed mark",
     ),
-    ("fast_recovery/prr-ss-10pkt-lost-1.pkt", PRR),
     ("fast_recovery/prr-ss-30pkt-lost-1_4-11_16.pkt", PRR),
     ("fast_recovery/prr-ss-30pkt-lost1_4.pkt", PRR),
     ("fast_recovery/prr-ss-ack-below-snd_una-cubic.pkt", PRR),

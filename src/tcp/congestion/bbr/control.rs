@@ -74,7 +74,8 @@ impl Bbr {
         // BBRUpdateOffloadBudget (section 5.5.8.1)
         let offload_budget = 3 * u64::from(self.send_quantum);
         let cap = inflight_cap.max(offload_budget).max(self.min_pipe_cwnd());
-        if self.state == State::ProbeBwUp { cap + 2 * u64::from(self.mss) } else { cap }
+        let more = if self.state == State::ProbeBwUp { 2 * u64::from(self.mss) } else { 0 };
+        cap.saturating_add(more)
     }
 
     /// BBRInflight
@@ -102,10 +103,9 @@ impl Bbr {
         let acked = u64::from(ack.newly_acked);
         let mut cwnd = u64::from(self.cwnd);
         // BBRUpdateMaxInflight
-        let max_inflight = self.quantization_budget(
-            self.bdp_multiple(self.bw, self.state.cwnd_gain())
-                + self.aggregation.get(!self.full_pipe.reached),
-        );
+        let extra_acked = self.aggregation.get(!self.full_pipe.reached);
+        let inflight_cap = self.bdp_multiple(self.bw, self.state.cwnd_gain());
+        let max_inflight = self.quantization_budget(inflight_cap.saturating_add(extra_acked));
         if self.full_pipe.reached {
             cwnd = (cwnd + acked).min(max_inflight);
         } else if cwnd < max_inflight || self.delivered < u64::from(self.initial_cwnd) {

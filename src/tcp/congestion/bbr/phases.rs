@@ -237,7 +237,8 @@ impl Bbr {
         }
         let count = self.cycle.up_count.max(1);
         self.cycle.up_acks += u64::from(ack.newly_acked);
-        self.losses.inflight_longterm += self.cycle.up_acks / count;
+        let longterm = &mut self.losses.inflight_longterm;
+        *longterm = longterm.saturating_add(self.cycle.up_acks / count);
         self.cycle.up_acks %= count;
         if self.rounds.has_begun {
             self.raise_inflight_longterm_slope();

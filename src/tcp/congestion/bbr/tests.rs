@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use proptest::prelude::*;
+
 use super::super::testing;
 use super::filters::volume;
 use super::*;
@@ -520,4 +522,65 @@ fn the_same_seed_and_path_give_the_same_run() {
         (delivered, path.states, path.dropped)
     };
     assert_eq!(run(), run());
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_told_the_window_and_the_rate_let_something_out(
+        seed: u64,
+        steps in proptest::collection::vec((0u8..16, any::<u32>(), 0u64..1 << 33, any::<u32>()), 1..300),
+    ) {
+        let mut cc = Bbr::new(MSS, seed);
+        let mut now = Instant::from_millis(1);
+        let mut delivered = 0;
+        for (step, bytes, nanos, more) in steps {
+            now += Duration::from_nanos(nanos);
+            let app_limited = bytes & 1 > 0;
+            match step {
+                0 => cc.on_loss(&testing::loss(now, bytes)),
+                1 => cc.on_lost_packet(&LostPacket {
+                    now,
+                    len: more % 65_536,
+                    tx_in_flight: bytes,
+                    lost: (more >> 4).into(),
+                    delivered,
+                    app_limited,
+                    adjacent: bytes & 2 > 0,
+                }),
+                2 => cc.on_recovered(bytes),
+                3 => cc.on_timeout(&testing::loss(now, bytes), true),
+                4 => cc.on_congestion_echo(&testing::loss(now, bytes)),
+                5 => cc.undo(),
+                6 => cc.on_restart(now),
+                7 => cc.on_mss(bytes.clamp(88, 65_495)),
+                8 => cc.on_shrunk_path(),
+                _ => {
+                    let acked = bytes >> (more % 24);
+                    delivered += u64::from(acked);
+                    let rtt = Some(Duration::from_nanos(nanos >> (more % 32)));
+                    cc.on_ack(&AckSample {
+                        delivered,
+                        in_flight: more,
+                        rtt,
+                        srtt: rtt,
+                        cwnd_limited: bytes & 4 > 0,
+                        in_recovery: bytes & 8 > 0,
+                        has_sack: bytes & 16 > 0,
+                        rate: (bytes & 32 > 0).then_some(RateSample {
+                            delivered: acked.into(),
+                            interval: rtt,
+                            prior_delivered: delivered - u64::from(acked),
+                            app_limited,
+                            tx_in_flight: more,
+                            lost: u64::from(more >> 8),
+                            rtt,
+                        }),
+                        ..testing::ack(now, acked)
+                    });
+                }
+            }
+            prop_assert!(cc.cwnd() >= 88 && cc.pacing_rate() > Some(0));
+            prop_assert!(cc.send_quantum() >= Some(176));
+        }
+    }
 }
