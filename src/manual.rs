@@ -232,7 +232,6 @@
 //!
 //! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
 //! are not supported. There are no UDP sockets. SACK blocks are sent but not used by the sender,
-//! which recovers by NewReno. BBR and the sampling of delivery rates that it needs are there
-//! (`tcp::congestion::Bbr`, `tcp::delivery`), but connections take no samples and do not pace yet, and
-//! so it cannot be chosen. The path MTU of a live connection shrinks but never grows again;
+//! which recovers by NewReno. BBR and what it needs are there (`tcp::congestion::Bbr`, `tcp::delivery`,
+//! `tcp::pacing`), but connections take no samples and do not pace yet, and so it cannot be chosen. The path MTU of a live connection shrinks but never grows again;
 //! new connections try the link's after ten minutes.

@@ -27,6 +27,7 @@ mod info;
 mod input;
 mod lent;
 mod output;
+pub mod pacing;
 mod prediction;
 mod prr;
 mod rack;

@@ -8,6 +8,7 @@ use super::super::testing;
 use super::filters::volume;
 use super::*;
 use crate::tcp::delivery::{Delivered, Delivery};
+use crate::tcp::pacing::Pacer;
 use crate::wire::SeqNum;
 
 const MSS: u32 = 1_000;
@@ -22,7 +23,7 @@ struct Path {
     cc: Bbr,
     delivery: Delivery,
     now: Instant,
-    next_send: Instant,
+    pacer: Pacer,
     /// Bytes per second.
     rate: u64,
     rtt: Duration,
@@ -52,7 +53,7 @@ impl Path {
             cc: Bbr::new(MSS, 7),
             delivery: Delivery::default(),
             now,
-            next_send: now,
+            pacer: Pacer::default(),
             rate,
             rtt,
             queue,
@@ -102,9 +103,7 @@ impl Path {
         };
         self.on_the_way.push_back((segment, arrives));
         self.in_flight += MSS;
-        let rate = self.cc.pacing_rate().expect("it paces");
-        let delay = Duration::from_nanos(u64::from(MSS) * 1_000_000_000 / rate);
-        self.next_send = self.next_send.max(self.now) + delay;
+        self.pacer.on_sent(self.now, MSS, self.cc.pacing_rate().expect("it paces"));
     }
 
     /// The ACK of the first segment that was not dropped.
@@ -158,7 +157,8 @@ impl Path {
         let fits = self.in_flight + MSS <= self.cc.cwnd();
         self.cwnd_limited |= !fits;
         let heard = self.on_the_way.iter().find_map(|(_, arrives)| *arrives);
-        let send = fits.then(|| self.next_send.max(self.now).max(self.silent_until));
+        let paced = self.now + self.pacer.wait(self.now).unwrap_or_default();
+        let send = fits.then(|| paced.max(self.silent_until));
         match (send, heard) {
             (Some(at), heard) if heard.is_none_or(|heard| at < heard) => {
                 self.now = at;

@@ -183,6 +183,8 @@ fn after_a_timeout_the_curve_begins_where_slow_start_ends() {
     let epoch = sender.cc.path.as_ref().expect("it has grown").epoch.expect("slow start is over");
     assert_eq!(epoch.k, Ticks::ZERO);
     assert!(epoch.origin < 52 * MSS, "{}", epoch.origin);
+    let w_est = (epoch.w_est >> FRACTION) as u32;
+    assert!((49 * MSS..52 * MSS).contains(&w_est), "{w_est}");
 }
 
 #[test]
