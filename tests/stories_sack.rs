@@ -51,8 +51,10 @@ fn hears_segments(peer: &mut Peer, numbers: impl IntoIterator<Item = u32>) {
 
 /// An ACK of the first `acked` segments that reports those from `from` to `to` for each pair.
 fn sack(acked: u32, blocks: &[(u32, u32)]) -> String {
-    let blocks: Vec<String> =
-        blocks.iter().map(|(from, to)| format!("{}:{}", 1 + (from - 1) * MSS, 1 + to * MSS)).collect();
+    let blocks: Vec<String> = blocks
+        .iter()
+        .map(|(from, to)| format!("{}:{}", 1 + (from - 1) * MSS, 1 + to * MSS))
+        .collect();
     format!(". 1:1(0) ack {} <sack {}>", 1 + acked * MSS, blocks.join(" "))
 }
 
@@ -126,7 +128,8 @@ fn scattered_losses_of_one_window_are_repaired_in_a_round_trip() {
     // Whatever is lost, the rest of the window tells of it.
     for seed in 0..20 {
         let mut random = Random::new(seed);
-        let mut lost: Vec<usize> = (0..1 + random.below(8)).map(|_| 1 + random.below(24) as usize).collect();
+        let mut lost: Vec<usize> =
+            (0..1 + random.below(8)).map(|_| 1 + random.below(24) as usize).collect();
         lost.sort_unstable();
         lost.dedup();
         let mut net = Plan::new(seed).isns(u32::MAX - 20_000, 9).build();
@@ -262,7 +265,10 @@ fn recovery_sends_in_proportion_to_what_is_delivered() {
             sent.push(peer.ignores_the_rest());
         }
         assert!(sent.iter().all(|&n| n <= 1), "no burst: {sent:?}");
-        assert!(sent.windows(3).all(|three| three.iter().sum::<usize>() >= 1), "no silence: {sent:?}");
+        assert!(
+            sent.windows(3).all(|three| three.iter().sum::<usize>() >= 1),
+            "no silence: {sent:?}"
+        );
         let during = info(&peer);
         assert_eq!(during.ssthresh, 10 * MSS);
         peer.sends(&format!(". 1:1(0) ack {}", 1 + 32 * MSS));
@@ -430,9 +436,8 @@ fn congestion_that_is_echoed_meanwhile_lets_the_reduction_stand() {
 #[test]
 fn a_path_that_reorders_costs_no_retransmissions_once_that_is_known() {
     // RFC 8985 6.2, step 4, in the long run.
-    let mut net = Plan::new(7)
-        .wire(|faults| (faults.reorder, faults.held_back) = (50, Some(ms(5))))
-        .build();
+    let mut net =
+        Plan::new(7).wire(|faults| (faults.reorder, faults.held_back) = (50, Some(ms(5)))).build();
     let (client, server) = net.open();
     net.transfer(Side::Client, client, server, 2_000_000);
     let before = net.stack(Side::Client).info(client).unwrap();

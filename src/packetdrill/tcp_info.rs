@@ -64,13 +64,16 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
     let ago = |then: Instant| u32::try_from(now.since(then).as_millis()).unwrap_or(u32::MAX);
     let segments = |bytes: u32| if bytes == u32::MAX { INFINITE } else { bytes / info.mss.max(1) };
     let rtt = info.rtt.map_or(0, micros);
+    // What is lost is lost for Linux until it is acknowledged, also when it has been sent again.
+    let repairs = matches!(info.phase, Phase::Recovery | Phase::Loss);
+    let repaired = if repairs { info.segments_resent } else { 0 };
     let words = [
         (8, micros(info.rto)),
         (16, info.mss),
         (20, info.recv_mss),
         (24, info.segments_out),
         (28, info.segments_sacked),
-        (32, info.segments_lost),
+        (32, info.segments_lost + repaired),
         (36, info.segments_resent),
         (44, ago(info.last_sent)),
         (52, ago(info.last_text)),
@@ -82,8 +85,8 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
         (76, segments(info.ssthresh)),
         (80, segments(info.cwnd)),
         (84, info.announced_mss),
-        // Linux's dupthresh, which never moves here.
-        (88, 3),
+        // Linux's dupthresh, which follows what it sees.
+        (88, info.reordering.max(3)),
         (96, info.recv_limit),
         (100, u32::try_from(info.retransmissions).unwrap_or(u32::MAX)),
         (144, info.unsent),

@@ -6,8 +6,8 @@ use super::congestion::{AckSample, Loss};
 use super::flight::Delivery;
 use super::rack::Evidence;
 use super::recovery::{Phase, Verdict};
-use super::{Connection, Link, Timer, timestamps};
-use crate::time::{Duration, Instant, nanos};
+use super::{Connection, Link, Mark, Timer, timestamps};
+use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum, SeqRange};
 
 /// What one ACK says, for the mechanisms that live on it.
@@ -48,7 +48,7 @@ impl Connection {
         let echo = self.on_congestion_echo(now, segment);
         let window = self.peer_window(segment);
         // The peer has been heard from: what waits for more has waited long enough (as Linux).
-        self.holds_back = false;
+        self.marks -= Mark::HOLDS_BACK;
         let advances = segment.ack.is_after(self.snd.una);
         if advances {
             self.on_new_ack(now, segment, echo);
@@ -76,13 +76,17 @@ impl Connection {
             self.set_window(seq, segment.ack, window);
         }
         let old = segment.ack.is_before(self.snd.una);
-        if self.snd.wnd == 0 && !old && self.timers.is_set(Timer::Persist) && !self.orphan {
+        if self.snd.wnd == 0
+            && !old
+            && self.timers.is_set(Timer::Persist)
+            && !self.has(Mark::ORPHAN)
+        {
             // The peer has just said that its window is closed: it need not be asked so soon. (What
             // an old ACK says was said before.) The probes of an orphan are counted, and cannot be
             // put off (RFC 6429 section 3).
             self.timers.set(Timer::Persist, now + self.persist_interval());
         }
-        if self.snd.wnd == 0 && !self.orphan {
+        if self.snd.wnd == 0 && !self.has(Mark::ORPHAN) {
             // The peer answers: retransmissions into a closed window do not count against it
             // (RFC 9293 section 3.8.6.1, MUST-37).
             self.retries = 0;
@@ -129,7 +133,7 @@ impl Connection {
             self.on_round_trip(now, rtt);
         }
         let grows = self.repair(now, &mut report);
-        if grows && self.reordering.is_seen() && report.delivery.len > 0 {
+        if grows && self.recovery.reordering.is_seen() && report.delivery.len > 0 {
             // Where segments overtake each other, SND.UNA stands still for a while and then moves
             // far: Linux, too, has the window grow meanwhile.
             self.grow(now, &report);
@@ -169,7 +173,7 @@ impl Connection {
         let stamps = segment.options.timestamps.filter(|_| self.timestamps.is_some());
         let evidence = Evidence {
             now,
-            min_rtt: self.reordering.min_rtt(),
+            min_rtt: self.rto.min_rtt(),
             echo: stamps.map(|stamps| (stamps.echo, self.ts_offset)),
         };
         let in_flight = self.flight.in_network();
@@ -244,8 +248,7 @@ impl Connection {
     /// A round-trip time was measured.
     #[inline]
     fn on_round_trip(&mut self, now: Instant, rtt: Duration) {
-        self.rto.on_sample(rtt);
-        self.reordering.on_sample(now, nanos(rtt));
+        self.rto.on_sample(now, rtt);
         self.tail_loss.on_sample();
     }
 
@@ -350,10 +353,10 @@ impl Connection {
     /// pieces and at once (RFC 1191 section 6.4, RFC 8201 section 5.4), and what followed it as after
     /// a timeout: slow start takes the place of the ACK clock, which has stopped.
     pub(crate) fn on_packet_too_big(&mut self, mtu: usize) {
-        let before = self.mss;
+        let before = self.snd.mss;
         self.link = Link::new(self.link.mtu.into(), mtu);
         self.update_mss();
-        if self.mss < before && self.flight.has_larger(self.effective_mss()) {
+        if self.snd.mss < before && self.flight.has_larger(self.effective_mss()) {
             self.recovery.on_shrunk_path(self.snd.nxt);
             self.congestion.get_mut().on_shrunk_path();
             self.flight.mark_all_lost();

@@ -3,7 +3,7 @@
 use super::congestion::Loss;
 use super::output::Probe;
 use super::recovery::Phase;
-use super::{CloseReason, Connection, Events, State, Timer};
+use super::{CloseReason, Connection, Events, Mark, State, Timer};
 use crate::time::{Duration, Instant};
 
 /// Retransmissions of an orphan's data: nobody waits for it any more. Linux's
@@ -61,7 +61,7 @@ impl Connection {
         self.check_r1();
         self.rto.back_off();
         if matches!(self.state, State::SynSent | State::SynReceived) {
-            self.syn_owed = true;
+            self.marks |= Mark::SYN_OWED;
         } else {
             let loss = Loss { now, flight_size: self.flight.size() };
             let (una, nxt) = (self.snd.una, self.snd.nxt);
@@ -89,7 +89,7 @@ impl Connection {
             // RFC 9293 section 3.8.3 (MUST-22, MUST-23); the SYN-ACK of a simultaneous open is the
             // SYN of a connect still, and half-open entries count their own.
             State::SynSent | State::SynReceived => self.settings.syn_retries,
-            _ if self.orphan => self.settings.retries.min(ORPHAN_RETRIES),
+            _ if self.has(Mark::ORPHAN) => self.settings.retries.min(ORPHAN_RETRIES),
             _ => self.settings.retries,
         }
     }
@@ -98,8 +98,8 @@ impl Connection {
     /// sections 3.8.6.1 and 3.8.6.2.1).
     fn on_persist_timeout(&mut self, now: Instant) {
         if self.snd.wnd > self.flight.size() {
-            self.override_small_window = true;
-            self.more_follows = false;
+            self.marks |= Mark::OVERRIDE_SMALL_WINDOW;
+            self.marks -= Mark::MORE_FOLLOWS;
             return;
         }
         if self.unanswered >= self.allowed_retries() {
@@ -108,10 +108,10 @@ impl Connection {
             self.end(self.silence());
             return;
         }
-        if self.orphan && self.persist_backoff >= ORPHAN_RETRIES {
+        if self.has(Mark::ORPHAN) && self.persist_backoff >= ORPHAN_RETRIES {
             // RFC 6429 section 3: nobody waits for this data, and a peer that answers with a
             // closed window for ever must not hold our memory.
-            self.reset_owed = true;
+            self.marks |= Mark::RESET_OWED;
             self.end(CloseReason::TimedOut);
             return;
         }
@@ -145,7 +145,7 @@ impl Connection {
         }
         // MUST-29: one unanswered probe says nothing.
         if self.unanswered >= keep_alive.count {
-            self.reset_owed = true;
+            self.marks |= Mark::RESET_OWED;
             self.end(self.silence());
             return;
         }
@@ -182,7 +182,7 @@ impl Connection {
     /// half open; otherwise the linger time was too short, and the peer is told.
     fn on_orphan_timeout(&mut self) {
         let delivered = self.state == State::FinWait2;
-        self.reset_owed = !delivered;
+        self.marks.set(Mark::RESET_OWED, !delivered);
         self.end(if delivered { CloseReason::Finished } else { CloseReason::Aborted });
     }
 
@@ -214,10 +214,10 @@ impl Connection {
             // But unread text is lost, and the peer should know (RFC 2525 section 2.17).
             let closed = matches!(self.state, State::Closing | State::LastAck);
             let done = closed && self.recv_buffer.readable() == 0;
-            self.reset_owed = self.state != State::SynSent && !done;
+            self.marks.set(Mark::RESET_OWED, self.state != State::SynSent && !done);
             self.end(CloseReason::Aborted);
         }
-        self.orphan = true;
+        self.marks |= Mark::ORPHAN;
         self.events = Events::empty();
     }
 }

@@ -81,11 +81,13 @@ pub(super) struct Delivery {
     pub(super) retransmitted: bool,
     /// Where the first of the segments ends that were sent only once.
     pub(super) original: Option<SeqNum>,
-    /// A segment that was sent only once has come behind one with a higher number (RFC 8985 section
-    /// 6.2, step 3).
-    pub(super) reordered: bool,
+    /// Where the first of the segments starts that were sent only once and have come behind one with
+    /// a higher number (RFC 8985 section 6.2, step 3).
+    pub(super) reordered: Option<SeqNum>,
     /// Of what counts for RACK, what was sent last.
     newest: Option<Transmission>,
+    /// When that was sent which was delivered last: RACK.rtt is the time since.
+    last_sent_at: Instant,
     /// RACK.fack before this ACK.
     furthest: Option<SeqNum>,
 }
@@ -98,13 +100,20 @@ impl Delivery {
         if !record.retransmitted {
             let end = record.range.end;
             self.original = Some(self.original.map_or(end, |before| before.earlier(end)));
-            self.reordered |= self.furthest.is_some_and(|furthest| end.is_before(furthest));
+            if self.furthest.is_some_and(|furthest| end.is_before(furthest)) {
+                let start = record.range.start;
+                self.reordered = Some(self.reordered.map_or(start, |first| first.earlier(start)));
+            }
         }
         let transmission = record.transmission();
-        if rack::counts(evidence, record.sent_at, record.retransmitted)
-            && self.newest.is_none_or(|newest| transmission.is_after(newest))
-        {
-            self.newest = Some(transmission);
+        if rack::counts(evidence, record.sent_at, record.retransmitted) {
+            // RFC 8985 section 6.2 goes through them in the order in which they were sent. Linux does
+            // so by sequence number, and what has arrived in its place behind a hole that was just
+            // filled took longer than what has filled it.
+            self.last_sent_at = record.sent_at;
+            if self.newest.is_none_or(|newest| transmission.is_after(newest)) {
+                self.newest = Some(transmission);
+            }
         }
     }
 }
@@ -146,6 +155,8 @@ pub(super) struct Flight {
     rack: Rack,
     /// RACK.fack, while it lies beyond SND.UNA.
     furthest: Option<SeqNum>,
+    /// The furthest that something has been overtaken.
+    extent: u32,
     /// When RACK's reordering timer runs out, but for the grain of clocks.
     waits_until: Option<Instant>,
     /// RACK.dsack_round: a D-SACK has come, and SND.UNA has not got here since.
@@ -190,6 +201,7 @@ impl Flight {
         older: 0,
         rack: Rack::NOTHING,
         furthest: None,
+        extent: 0,
         waits_until: None,
         spurious_round: None,
     };
@@ -306,6 +318,18 @@ impl Flight {
         Delivery { furthest: self.furthest, ..Delivery::default() }
     }
 
+    /// How far behind RACK.fack that starts which has come out of order.
+    fn note_reordering(&mut self, delivery: &Delivery) {
+        if let (Some(start), Some(furthest)) = (delivery.reordered, delivery.furthest) {
+            self.extent = self.extent.max(start.len_to(furthest));
+        }
+    }
+
+    /// The furthest that something of this flight has been overtaken, in sequence numbers.
+    pub(super) fn extent(&self) -> u32 {
+        self.extent
+    }
+
     /// Everything before `una` has arrived.
     pub(super) fn on_ack(&mut self, una: SeqNum, evidence: &Evidence, delivery: &mut Delivery) {
         let mut gone = 0;
@@ -386,17 +410,19 @@ impl Flight {
         (self.judged, self.older) = (0, 0);
         (self.furthest, self.spurious_round) = (None, None);
         self.waits_until = None;
+        self.extent = 0;
         self.rack = Rack::NOTHING;
     }
 
     /// What an ACK has delivered is complete.
     #[inline]
     pub(super) fn note_delivery(&mut self, now: Instant, delivery: &Delivery) {
+        self.note_reordering(delivery);
         // All that is sent later is sent after it: it need not be known where nothing is out.
         if let Some(newest) = delivery.newest
             && !self.records.is_empty()
         {
-            self.rack.on_delivered(now, newest);
+            self.rack.on_delivered(newest, now, delivery.last_sent_at);
         }
     }
 

@@ -7,7 +7,8 @@ use super::ecn::{self, EcnState};
 use super::input::{Acceptance, Arrival, acceptance, is_reset_in_window};
 use super::timestamps::TimestampState;
 use super::{
-    ChallengeLimit, CloseReason, Connection, Ecn, Events, Link, Outgoing, Settings, State, Timer,
+    ChallengeLimit, CloseReason, Connection, Ecn, Events, Link, Mark, Outgoing, Settings, State,
+    Timer,
 };
 use crate::time::{Duration, Instant, PackedInstant};
 use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
@@ -350,7 +351,7 @@ impl Connection {
         let offer = Negotiated::offer(&settings, &flow);
         let mut connection = Self::new(now, flow, iss, ts_offset, offer, settings, link);
         connection.state = State::SynSent;
-        connection.syn_owed = true;
+        connection.marks |= Mark::SYN_OWED;
         connection
     }
 
@@ -470,7 +471,7 @@ impl Connection {
         } else {
             // Simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment". It repeats our SYN.
             self.go_to(State::SynReceived);
-            self.syn_owed = true;
+            self.marks |= Mark::SYN_OWED;
         }
         // "Continue processing at the sixth step": the text and FIN behind the SYN.
         let rest = segment.behind_syn();
@@ -487,7 +488,7 @@ impl Connection {
             self.events |= Events::READABLE;
         }
         self.start_keep_alive(now);
-        if self.shut {
+        if self.has(Mark::SHUT) {
             self.queue_fin();
         }
     }

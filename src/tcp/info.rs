@@ -1,7 +1,7 @@
 //! What can be told of a connection: STATUS (RFC 9293 section 3.10.6), and whether it is ready.
 
 use super::recovery::Phase as RecoveryPhase;
-use super::{Connection, Room, State};
+use super::{Connection, Mark, Room, State};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flow, WindowScale};
 
@@ -90,6 +90,8 @@ pub struct Info {
     pub segments_resent: u32,
     /// Those of them that the peer has reported as received.
     pub segments_sacked: u32,
+    /// The furthest that a segment of what is in flight has been overtaken by others, in segments.
+    pub reordering: u32,
     /// Bytes written and not sent yet.
     pub unsent: u32,
     /// Bytes of text received in order.
@@ -144,6 +146,7 @@ impl Connection {
             segments_lost: lost,
             segments_resent: resent,
             segments_sacked: sacked,
+            reordering: self.flight.extent().div_ceil(self.effective_mss().max(1)),
             unsent: self.unsent(),
             bytes_received: self.bytes_received,
             bytes_acked: self.bytes_acked,
@@ -178,10 +181,11 @@ impl Connection {
         let peer_closed = over || self.state.peer_has_closed();
         let mut readiness = Readiness::empty();
         readiness.set(Readiness::READABLE, self.readable() > 0 || peer_closed);
-        readiness.set(Readiness::WRITABLE, self.shut || over || self.has_ample_room(room));
+        readiness
+            .set(Readiness::WRITABLE, self.has(Mark::SHUT) || over || self.has_ample_room(room));
         readiness.set(Readiness::URGENT, self.urgent_mark().is_some());
         readiness.set(Readiness::PEER_CLOSED, peer_closed);
-        readiness.set(Readiness::HANG_UP, over || (peer_closed && self.shut));
+        readiness.set(Readiness::HANG_UP, over || (peer_closed && self.has(Mark::SHUT)));
         readiness
     }
 
@@ -192,7 +196,7 @@ impl Connection {
 
     /// Bytes that a write would take, with the memory that is left.
     pub(crate) fn writable(&self, room: Room) -> usize {
-        if self.shut || self.close_reason.is_some() || !self.state.accepts_writes() {
+        if self.has(Mark::SHUT) || self.close_reason.is_some() || !self.state.accepts_writes() {
             return 0;
         }
         self.send_limit(room).saturating_sub(self.send_buffer.len())

@@ -3,7 +3,7 @@
 
 use core::ops::ControlFlow::{self, Break, Continue};
 
-use super::{CloseReason, Connection, Events, State, Timer};
+use super::{CloseReason, Connection, Events, Mark, State, Timer};
 use crate::time::Instant;
 use crate::wire::{Flags, Segment, SeqNum, SeqRange};
 
@@ -287,7 +287,7 @@ impl Connection {
             if segment.ack != self.snd.nxt || self.snd.nxt == self.snd.iss {
                 return Break(Arrival::STRAY);
             }
-            self.syn_owed = false;
+            self.marks -= Mark::SYN_OWED;
             self.become_established(now);
             self.events |= Events::ESTABLISHED;
         }
@@ -327,7 +327,7 @@ impl Connection {
         match self.state {
             State::FinWait1 => {
                 self.go_to(State::FinWait2);
-                if self.orphan {
+                if self.has(Mark::ORPHAN) {
                     self.start_fin_wait_2(now);
                 }
             }
@@ -379,7 +379,7 @@ impl Connection {
         }
         let end = segment.seq + segment.payload.len() as u32;
         let new_text = !segment.payload.is_empty() && end.is_after(self.rcv.nxt);
-        if self.orphan && self.state.is_synchronized() && new_text {
+        if self.has(Mark::ORPHAN) && self.state.is_synchronized() && new_text {
             // Section 3.6.1 (SHLD-3): nobody will read it, and the peer should know.
             self.end(CloseReason::Aborted);
             return Arrival::STRAY;
@@ -524,7 +524,7 @@ impl Connection {
             State::FinWait2 => self.enter_time_wait(),
             _ => {}
         }
-        if self.shut && self.state == State::CloseWait {
+        if self.has(Mark::SHUT) && self.state == State::CloseWait {
             self.queue_fin();
         }
     }

@@ -77,7 +77,6 @@ use flight::Flight;
 use handshake::Negotiated;
 use lent::Lent;
 use output::Probe;
-use rack::Reordering;
 use recovery::Recovery;
 use recv_buffer::RecvBuffer;
 use right_sizing::RightSizing;
@@ -102,6 +101,31 @@ bitflags::bitflags! {
         const CLOSED = 32;
         const ICMP_ERROR = 64;
         const RETRANSMITTING = 128;
+    }
+}
+
+bitflags::bitflags! {
+    /// What is so or not so of a connection.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    struct Mark: u16 {
+        /// A SYN, or in SYN-RECEIVED a SYN-ACK, must be sent (again).
+        const SYN_OWED = 1;
+        /// The application has closed its side: a FIN follows the last text.
+        const SHUT = 2;
+        /// The application has given the connection back.
+        const ORPHAN = 4;
+        /// The last write did not fit: tell when there is room.
+        const WANTS_ROOM = 8;
+        /// The application has said that more is to follow: what does not fill a segment waits for it.
+        const HOLDS_BACK = 16;
+        /// The last byte in the send buffer is not the last of what the application has to say.
+        const MORE_FOLLOWS = 32;
+        /// The silly-window override timer ran out: send what fits.
+        const OVERRIDE_SMALL_WINDOW = 64;
+        /// The application wants what waits to be sent: nothing of it is held back as too small.
+        const FLUSHES = 128;
+        /// A reset must be sent: the last thing that is.
+        const RESET_OWED = 256;
     }
 }
 
@@ -142,9 +166,6 @@ pub(crate) struct Connection {
     snd: SendSequence,
     rcv: ReceiveSequence,
     negotiated: Negotiated,
-    /// Bytes that a segment may carry, TCP options included: what the peer can receive and the
-    /// path can carry.
-    mss: u32,
     flight: Lent<Flight>,
     send_buffer: Lent<SendBuffer>,
     recv_buffer: RecvBuffer,
@@ -160,31 +181,13 @@ pub(crate) struct Connection {
     ecn: Option<Box<EcnState>>,
     congestion: Active,
     recovery: Recovery,
-    reordering: Reordering,
     tail_loss: TailLoss,
     window_use: WindowUse,
     burst: Burst,
     rto: Rto,
     events: Events,
 
-    /// A SYN, or in SYN-RECEIVED a SYN-ACK, must be sent (again).
-    syn_owed: bool,
-    /// The application has closed its side: a FIN follows the last text.
-    shut: bool,
-    /// The application has given the connection back.
-    orphan: bool,
-    /// The last write did not fit: tell when there is room.
-    wants_room: bool,
-    /// The application has said that more is to follow: what does not fill a segment waits for it.
-    holds_back: bool,
-    /// The last byte in the send buffer is not the last of what the application has to say.
-    more_follows: bool,
-    /// The silly-window override timer ran out: send what fits.
-    override_small_window: bool,
-    /// The application wants what waits to be sent: nothing of it is held back as too small.
-    flushes: bool,
-    /// A reset must be sent: the last thing that is.
-    reset_owed: bool,
+    marks: Mark,
     /// A probe must be sent.
     probe_owed: Option<Probe>,
     /// Retransmissions since the peer last acknowledged something new.
@@ -226,14 +229,13 @@ impl Connection {
         link: Link,
     ) -> Self {
         let agreed = settings.limit_mss(negotiated.send_mss);
-        let mss = u32::from(agreed.min(mss_for(link.path_mtu, &flow)));
+        let mss = agreed.min(mss_for(link.path_mtu, &flow));
         let options_len = if negotiated.timestamps { 12 } else { 0 };
         Self {
             state: State::Closed,
-            snd: SendSequence::new(iss),
+            snd: SendSequence::new(iss, mss),
             rcv: ReceiveSequence::new(handshake::first_window(&settings)),
             negotiated,
-            mss,
             flight: Lent::default(),
             send_buffer: Lent::default(),
             recv_buffer: RecvBuffer::new(settings.max_recv_buffer),
@@ -244,23 +246,14 @@ impl Connection {
             timers: TimerTable::default(),
             timestamps: None,
             ecn: None,
-            congestion: Active::new(settings.congestion, mss - options_len),
+            congestion: Active::new(settings.congestion, u32::from(mss) - options_len),
             recovery: Recovery::new(iss),
-            reordering: Reordering::default(),
             tail_loss: TailLoss::default(),
             window_use: WindowUse::new(iss),
             burst: Burst::default(),
             rto: Rto::default(),
             events: Events::empty(),
-            syn_owed: false,
-            shut: false,
-            orphan: false,
-            wants_room: false,
-            holds_back: false,
-            more_follows: false,
-            override_small_window: false,
-            flushes: false,
-            reset_owed: false,
+            marks: Mark::empty(),
             probe_owed: None,
             retries: 0,
             unanswered: 0,
@@ -306,8 +299,13 @@ impl Connection {
         self.link.path_mtu.into()
     }
 
+    #[inline]
+    fn has(&self, mark: Mark) -> bool {
+        self.marks.contains(mark)
+    }
+
     pub(crate) fn is_orphan(&self) -> bool {
-        self.orphan
+        self.has(Mark::ORPHAN)
     }
 
     /// What our timestamps clock reads.
@@ -317,7 +315,7 @@ impl Connection {
 
     /// Bytes of text in a full-sized segment: Eff.snd.MSS (RFC 9293 section 3.7.1).
     pub(crate) fn effective_mss(&self) -> u32 {
-        self.mss - if self.negotiated.timestamps { 12 } else { 0 }
+        u32::from(self.snd.mss) - if self.negotiated.timestamps { 12 } else { 0 }
     }
 
     /// The sequence number of the byte that a read gives next.
@@ -379,25 +377,29 @@ impl Connection {
         if let Some(reason) = self.close_reason {
             return Err(WriteError::Closed(reason));
         }
-        if self.shut || !self.state.accepts_writes() {
+        if self.has(Mark::SHUT) || !self.state.accepts_writes() {
             return Err(WriteError::Closing);
         }
         let limit = self.send_limit(self.room);
         let taken = self.send_buffer.push(data, limit);
-        self.holds_back = false;
-        self.more_follows &= taken == 0;
+        self.marks -= Mark::HOLDS_BACK;
+        if !(taken == 0) {
+            self.marks -= Mark::MORE_FOLLOWS;
+        }
         // Also when the application has asked for the room and filled it to the last byte.
-        self.wants_room |= taken < data.len() || self.send_buffer.len() >= limit;
+        if taken < data.len() || self.send_buffer.len() >= limit {
+            self.marks |= Mark::WANTS_ROOM;
+        }
         Ok(taken)
     }
 
     /// SEND of a part: more is to follow (MSG_MORE). What does not fill a segment waits for it, until
     /// the peer is heard from; the last byte is not marked with PSH.
     pub(crate) fn write_more(&mut self, data: &[u8]) -> Result<usize, WriteError> {
-        let before = self.more_follows;
+        let before = self.has(Mark::MORE_FOLLOWS);
         let taken = self.write(data)?;
-        self.holds_back = true;
-        self.more_follows = before || taken > 0;
+        self.marks |= Mark::HOLDS_BACK;
+        self.marks.set(Mark::MORE_FOLLOWS, before || taken > 0);
         Ok(taken)
     }
 
@@ -441,7 +443,7 @@ impl Connection {
     /// Received text is thrown away, and the peer is told.
     fn reset_unread(&mut self) {
         if self.close_reason.is_none() {
-            self.reset_owed = self.state != State::SynSent;
+            self.marks.set(Mark::RESET_OWED, self.state != State::SynSent);
             self.end(CloseReason::Aborted);
         }
     }
@@ -449,11 +451,11 @@ impl Connection {
     /// CLOSE (RFC 9293 section 3.10.4): no more to send; what was written still goes out, and
     /// receiving goes on.
     pub(crate) fn shutdown(&mut self) {
-        if self.shut || self.close_reason.is_some() {
+        if self.has(Mark::SHUT) || self.close_reason.is_some() {
             return;
         }
-        self.shut = true;
-        self.more_follows = false;
+        self.marks |= Mark::SHUT;
+        self.marks -= Mark::MORE_FOLLOWS;
         // In SYN-SENT and SYN-RECEIVED: "queue for processing after entering ESTABLISHED state".
         if self.state.is_synchronized() {
             self.queue_fin();
@@ -464,10 +466,10 @@ impl Connection {
     /// text is thrown away (RFC 2525 section 2.17, RFC 9293 section 3.6.1), or linger is zero.
     pub(crate) fn close(&mut self, now: Instant) -> bool {
         if self.close_reason.is_some() {
-            self.orphan = true;
+            self.marks |= Mark::ORPHAN;
             return true;
         }
-        self.orphan = true;
+        self.marks |= Mark::ORPHAN;
         // Text beyond a hole does not count: it has not been received yet.
         let unread = self.recv_buffer.readable() > 0;
         if unread || self.settings.linger == Some(Duration::ZERO) {
@@ -481,7 +483,7 @@ impl Connection {
         }
         self.shutdown();
         self.events = Events::empty();
-        self.wants_room = false;
+        self.marks -= Mark::WANTS_ROOM;
         if let Some(linger) = self.settings.linger {
             self.timers.set(Timer::Orphan, now + linger);
         }
@@ -494,8 +496,10 @@ impl Connection {
     /// What waits because it does not fill a segment is sent as soon as the peer's window and the
     /// congestion window let it out, whatever else holds it back.
     pub(crate) fn flush(&mut self) {
-        self.holds_back = false;
-        self.flushes |= self.unsent() > 0;
+        self.marks -= Mark::HOLDS_BACK;
+        if self.unsent() > 0 {
+            self.marks |= Mark::FLUSHES;
+        }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -508,7 +512,9 @@ impl Connection {
         let after = &self.settings;
         let keep_alive = before.keep_alive != after.keep_alive;
         let user_timeout = before.user_timeout != after.user_timeout;
-        self.holds_back &= after.cork || !before.cork;
+        if !(after.cork || !before.cork) {
+            self.marks -= Mark::HOLDS_BACK;
+        }
         let mss = before.max_segment != after.max_segment;
         self.recv_buffer.limit_to(after.max_recv_buffer);
         self.renew_offer();
@@ -555,7 +561,7 @@ impl Connection {
         self.timers.stop_all();
         self.send_buffer = Lent::default();
         self.flight = Lent::default();
-        self.syn_owed = false;
+        self.marks -= Mark::SYN_OWED;
         self.probe_owed = None;
         self.events |= Events::CLOSED;
     }
@@ -610,8 +616,8 @@ impl Connection {
     /// Tells an application that has found no room when there is room again.
     #[inline]
     fn notice_room(&mut self) {
-        if self.wants_room && self.has_ample_room(self.room) {
-            self.wants_room = false;
+        if self.has(Mark::WANTS_ROOM) && self.has_ample_room(self.room) {
+            self.marks -= Mark::WANTS_ROOM;
             self.events |= Events::WRITABLE;
         }
     }
@@ -620,7 +626,7 @@ impl Connection {
     fn update_mss(&mut self) {
         let path_mss = mss_for(self.link.path_mtu, &self.flow);
         let agreed = self.settings.limit_mss(self.negotiated.send_mss);
-        self.mss = u32::from(agreed.min(path_mss));
+        self.snd.mss = agreed.min(path_mss);
         let effective = self.effective_mss();
         if self.state.is_synchronized() {
             self.congestion.get_mut().on_mss(effective);

@@ -6,7 +6,7 @@ use core::num::NonZeroU16;
 
 use super::recovery::Phase;
 use super::tail_loss::TailLoss;
-use super::{Connection, State, Timer};
+use super::{Connection, Mark, State, Timer};
 use crate::time::{Duration, Instant};
 use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange, WindowScale};
 
@@ -105,12 +105,12 @@ impl Connection {
     /// Whether [`poll_transmit`](Self::poll_transmit) may have something to send.
     pub(crate) fn may_transmit(&self) -> bool {
         if self.close_reason.is_some() {
-            return self.reset_owed;
+            return self.has(Mark::RESET_OWED);
         }
         let unsent = self.snd.nxt != self.text_end() && !self.snd.fin_sent;
         unsent
             || self.ack.is_due()
-            || self.syn_owed
+            || self.has(Mark::SYN_OWED)
             || self.flight.has_lost()
             || self.probe_owed.is_some()
             || self.fin_is_due() && !self.snd.fin_sent
@@ -121,9 +121,9 @@ impl Connection {
     /// returns: a segment that then gets lost on the way to the device is lost as on any link.
     pub(crate) fn poll_transmit(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
         if matches!(self.state, State::Closed | State::TimeWait) {
-            return core::mem::take(&mut self.reset_owed).then(|| self.reset(now));
+            return self.take_reset(now);
         }
-        if self.syn_owed {
+        if self.has(Mark::SYN_OWED) {
             return Some(self.send_syn(now));
         }
         if self.state == State::SynSent {
@@ -155,6 +155,13 @@ impl Connection {
         None
     }
 
+    /// The reset that is owed.
+    fn take_reset(&mut self, now: Instant) -> Option<Outgoing> {
+        let owed = self.has(Mark::RESET_OWED);
+        self.marks -= Mark::RESET_OWED;
+        owed.then(|| self.reset(now))
+    }
+
     /// SND.NXT, or where the peer's window ends if it has taken the window back below that: it
     /// would not accept anything beyond (as Linux's `tcp_acceptable_seq`).
     fn acceptable_seq(&self) -> SeqNum {
@@ -174,7 +181,7 @@ impl Connection {
 
     /// A SYN, or a SYN,ACK in a simultaneous open.
     fn send_syn(&mut self, now: Instant) -> Outgoing {
-        self.syn_owed = false;
+        self.marks -= Mark::SYN_OWED;
         let again = self.snd.nxt != self.snd.iss;
         // The SYN,ACK of a simultaneous open repeats a SYN that nobody takes for lost. What
         // acknowledges it may answer either, and the RTT counts from the first.
@@ -295,7 +302,7 @@ impl Connection {
         let offset = self.text_start().len_to(range.start);
         // RFC 9293 section 3.9.1.2 (MUST-60, MUST-61): nothing queued is left behind this, and the
         // application has not said that more is to follow.
-        if len > 0 && range.start + len == self.text_end() && !self.more_follows {
+        if len > 0 && range.start + len == self.text_end() && !self.has(Mark::MORE_FOLLOWS) {
             flags |= Flags::PSH;
         }
         self.finish(now, range.start, flags, (offset as usize, len as usize), size)
@@ -452,8 +459,10 @@ impl Connection {
                 self.congestion.get_mut().on_idle();
             }
         }
-        self.override_small_window = false;
-        self.flushes &= !all;
+        self.marks -= Mark::OVERRIDE_SMALL_WINDOW;
+        if !(!all) {
+            self.marks -= Mark::FLUSHES;
+        }
         self.timers.stop(Timer::Persist);
         let range = SeqRange::new(self.snd.nxt, len + u32::from(fin));
         self.snd.fin_sent = fin;
@@ -551,17 +560,18 @@ impl Connection {
         if !all {
             // The window holds back the rest: send if it is at least half of what the peer has
             // ever offered, or the override timer has run out.
-            return len > 0 && (len >= self.snd.max_wnd / 2 || self.override_small_window);
+            return len > 0
+                && (len >= self.snd.max_wnd / 2 || self.has(Mark::OVERRIDE_SMALL_WINDOW));
         }
         // Nagle's algorithm in Minshall's form, as in Linux: a small segment waits only for
         // another small one, not for full ones in flight.
         let small_in_flight =
             self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
         let urgent = self.urgent.sent().is_some_and(|up| up.is_after(self.snd.nxt));
-        if self.override_small_window || self.flushes {
+        if self.has(Mark::OVERRIDE_SMALL_WINDOW) || self.has(Mark::FLUSHES) {
             return true;
         }
-        if self.settings.cork || self.holds_back {
+        if self.settings.cork || self.has(Mark::HOLDS_BACK) {
             return urgent;
         }
         self.settings.no_delay || urgent || !small_in_flight

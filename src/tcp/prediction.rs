@@ -7,7 +7,7 @@
 //! what the eight steps would have left: a property test compares the two.
 
 use super::input::Arrival;
-use super::{Connection, State};
+use super::{Connection, Mark, State};
 use crate::time::Instant;
 use crate::wire::{EcnField, Flags, Segment};
 
@@ -47,7 +47,7 @@ impl Connection {
             (None, None) => {}
             _ => return None,
         }
-        self.holds_back = false;
+        self.marks -= Mark::HOLDS_BACK;
         if advances {
             self.on_new_ack(now, segment, false);
         }
@@ -70,7 +70,7 @@ impl Connection {
         self.recv_buffer.is_empty()
             && self.rcv.fin.is_none()
             && self.urgent.received().is_none()
-            && !self.orphan
+            && !self.has(Mark::ORPHAN)
     }
 }
 

@@ -14,13 +14,6 @@ const DUPLICATES: u32 = 3;
 /// 6.2, step 4).
 const PERSIST: u8 = 16;
 
-/// Nanoseconds in the unit of the least round-trip time.
-const UNIT: u64 = 32;
-
-/// Milliseconds for which a least round-trip time is remembered: 300 s, as in Linux
-/// (`tcp_min_rtt_wlen`).
-const MEMORY: u32 = 300_000;
-
 /// Added to the reordering timer, for the grain of clocks (RFC 8985 section 5.4 leaves it to the
 /// implementation): 2 ms, as in Linux, so that what is a little late need not be sent again.
 const GRAIN: u64 = 2_000_000;
@@ -80,10 +73,11 @@ impl Rack {
     /// Nothing has been delivered.
     pub(super) const NOTHING: Self = Self { segment: None, rtt: 0 };
 
-    /// RACK_update for what one ACK has delivered: of all that counts the one sent last.
+    /// RACK_update for what one ACK has delivered at `now`: of all that counts `segment` was sent last,
+    /// and what was looked at last was sent at `sent_at`.
     #[inline]
-    pub(super) fn on_delivered(&mut self, now: Instant, segment: Transmission) {
-        self.rtt = now.as_nanos().saturating_sub(segment.at.as_nanos());
+    pub(super) fn on_delivered(&mut self, segment: Transmission, now: Instant, sent_at: Instant) {
+        self.rtt = now.as_nanos().saturating_sub(sent_at.as_nanos());
         if self.segment.is_none_or(|before| segment.is_after(before)) {
             self.segment = Some(segment);
         }
@@ -119,24 +113,13 @@ pub(super) fn counts(evidence: &Evidence, at: Instant, retransmitted: bool) -> b
 }
 
 /// What is known of how much the path reorders.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reordering {
-    /// RACK.min_RTT in [`UNIT`]s, rounded up; 0: not known.
-    min_rtt: u32,
-    /// When it was measured, in milliseconds that wrap.
-    min_rtt_at: u32,
-    /// RACK.reo_wnd_mult.
+    /// RACK.reo_wnd_mult, from 1 on; 0: reordering has not been seen (RACK.reordering_seen). Before
+    /// that a D-SACK widens nothing, as in Linux.
     multiplier: u8,
     /// RACK.reo_wnd_persist.
     persist: u8,
-    /// RACK.reordering_seen.
-    seen: bool,
-}
-
-impl Default for Reordering {
-    fn default() -> Self {
-        Self { min_rtt: 0, min_rtt_at: 0, multiplier: 1, persist: 0, seen: false }
-    }
 }
 
 /// Where a sender stands, as far as the reordering window depends on it.
@@ -146,42 +129,22 @@ pub(super) struct Standing {
     pub(super) recovers: bool,
     /// RACK.segs_sacked.
     pub(super) segments_sacked: u32,
+    /// Nanoseconds of RACK.min_RTT.
+    pub(super) min_rtt: u64,
     /// Nanoseconds of SRTT.
     pub(super) srtt: u64,
 }
 
 impl Reordering {
-    /// A round-trip time of `rtt` nanoseconds was measured (RFC 8985 section 6.2, step 1).
-    #[inline]
-    pub(super) fn on_sample(&mut self, now: Instant, rtt: u64) {
-        // What does not fit is no least time of anything.
-        let rtt = u32::try_from(rtt.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1);
-        if rtt <= self.min_rtt || self.min_rtt == 0 || self.is_outdated(now) {
-            self.min_rtt = rtt;
-            self.min_rtt_at = millis(now);
-        }
-    }
-
-    #[inline]
-    fn is_outdated(&self, now: Instant) -> bool {
-        millis(now).wrapping_sub(self.min_rtt_at) > MEMORY
-    }
-
-    /// RACK.min_RTT in nanoseconds; 0: not known.
-    #[inline]
-    pub(super) fn min_rtt(&self) -> u64 {
-        u64::from(self.min_rtt) * UNIT
-    }
-
     /// A segment that was sent once has arrived after one with a higher sequence number (RFC 8985
     /// section 6.2, step 3), or a recovery has been found to be for nothing.
     pub(super) fn on_reordered(&mut self) {
-        self.seen = true;
+        self.multiplier = self.multiplier.max(1);
     }
 
     /// Whether the path has been seen to reorder.
     pub(super) fn is_seen(&self) -> bool {
-        self.seen
+        self.multiplier > 0
     }
 
     /// A round trip in which something was reported as received twice (RFC 8985 section 6.2, step 4).
@@ -194,28 +157,22 @@ impl Reordering {
     pub(super) fn on_recovered(&mut self) {
         self.persist = self.persist.saturating_sub(1);
         if self.persist == 0 {
-            self.multiplier = 1;
+            self.multiplier = self.multiplier.min(1);
         }
     }
 
     /// RACK.reo_wnd in nanoseconds (the end of RACK_update_reo_wnd).
     pub(super) fn window(&self, standing: &Standing) -> u64 {
-        if !self.seen && (standing.recovers || standing.segments_sacked >= DUPLICATES) {
+        if !self.is_seen() && (standing.recovers || standing.segments_sacked >= DUPLICATES) {
             return 0;
         }
-        (u64::from(self.multiplier) * self.min_rtt() / 4).min(standing.srtt)
+        (u64::from(self.multiplier.max(1)) * standing.min_rtt / 4).min(standing.srtt)
     }
 }
 
 /// When the reordering timer runs out for a loss that shows at `deadline`.
 pub(super) fn timer(deadline: Instant) -> Instant {
     Instant::from_nanos(deadline.as_nanos().saturating_add(GRAIN))
-}
-
-/// A clock that is meant to wrap.
-#[inline]
-fn millis(at: Instant) -> u32 {
-    at.as_millis() as u32
 }
 
 #[cfg(test)]
@@ -225,19 +182,13 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn standing(recovers: bool, segments_sacked: u32) -> Standing {
-        Standing { recovers, segments_sacked, srtt: 100 * MS }
-    }
-
-    fn measured(rtt: u64) -> Reordering {
-        let mut reordering = Reordering::default();
-        reordering.on_sample(Instant::from_millis(5), rtt * MS);
-        reordering
+        Standing { recovers, segments_sacked, min_rtt: 80 * MS, srtt: 100 * MS }
     }
 
     #[test]
     fn without_reordering_three_segments_or_a_recovery_leave_no_time() {
         // RFC 8985 section 6.2, step 4.
-        let mut reordering = measured(80);
+        let mut reordering = Reordering::default();
         assert_eq!(reordering.window(&standing(false, 2)), 20 * MS);
         assert_eq!(reordering.window(&standing(false, 3)), 0);
         assert_eq!(reordering.window(&standing(true, 1)), 0);
@@ -249,7 +200,7 @@ mod tests {
     fn each_spurious_round_widens_the_window_up_to_a_round_trip() {
         // "after N round trips in which a DSACK is received, the RACK.reo_wnd becomes (N+1) *
         // min_RTT / 4, with an upper-bound of SRTT".
-        let mut reordering = measured(80);
+        let mut reordering = Reordering::default();
         reordering.on_reordered();
         for n in 1..=4 {
             reordering.on_spurious_round();
@@ -263,7 +214,7 @@ mod tests {
 
     #[test]
     fn after_sixteen_recoveries_the_window_is_as_at_first() {
-        let mut reordering = measured(80);
+        let mut reordering = Reordering::default();
         reordering.on_reordered();
         reordering.on_spurious_round();
         for _ in 0..15 {
@@ -272,18 +223,6 @@ mod tests {
         }
         reordering.on_recovered();
         assert_eq!(reordering.window(&standing(true, 9)), 20 * MS);
-    }
-
-    #[test]
-    fn the_least_round_trip_is_forgotten_after_five_minutes() {
-        let mut reordering = measured(80);
-        reordering.on_sample(Instant::from_millis(100_000), 200 * MS);
-        assert_eq!(reordering.min_rtt(), 80 * MS);
-        reordering.on_sample(Instant::from_millis(200_000), 80 * MS);
-        reordering.on_sample(Instant::from_millis(499_000), 200 * MS);
-        assert_eq!(reordering.min_rtt(), 80 * MS, "it has been seen since");
-        reordering.on_sample(Instant::from_millis(501_000), 200 * MS);
-        assert_eq!(reordering.min_rtt(), 200 * MS);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! are repaired (RFC 9937) and whether that was for nothing (RFC 3522, RFC 5682).
 
 use super::prr::{Progress, Prr};
+use super::rack::Reordering;
 use super::undo::{Answer, ForwardRto, Undo};
 use crate::wire::{SeqNum, SeqRange};
 
@@ -36,9 +37,12 @@ pub(super) enum Verdict {
     LeaveFastRecovery,
 }
 
-/// What there is of a recovery only where losses have happened.
-#[derive(Clone, Debug)]
+/// What there is only where something may have been lost.
+#[derive(Clone, Debug, Default)]
 struct Episode {
+    /// Bytes by which duplicate ACKs have shown segments to have left the network: the inflation
+    /// of RFC 5681 section 3.2, kept beside the window instead of in it.
+    credit: u32,
     /// What recovery sends by, if the congestion controller leaves that to it.
     prr: Option<Prr>,
     undo: Undo,
@@ -57,9 +61,8 @@ pub(super) struct Recovery {
     duplicates: u8,
     /// The highest sequence number sent when recovery began, plus one (RFC 6582's "recover").
     recover: SeqNum,
-    /// Bytes by which duplicate ACKs have shown segments to have left the network: the inflation
-    /// of RFC 5681 section 3.2, kept beside the window instead of in it.
-    credit: u32,
+    /// How much the path reorders.
+    pub(super) reordering: Reordering,
     episode: Option<Box<Episode>>,
 }
 
@@ -67,7 +70,8 @@ impl Recovery {
     /// Nothing has been lost; `iss` is the initial send sequence number (RFC 6582 section 3.2,
     /// step 1).
     pub(super) fn new(iss: SeqNum) -> Self {
-        Self { phase: Phase::Open, duplicates: 0, recover: iss, credit: 0, episode: None }
+        let (duplicates, reordering) = (0, Reordering::default());
+        Self { phase: Phase::Open, duplicates, recover: iss, reordering, episode: None }
     }
 
     /// Where the sender stands.
@@ -97,8 +101,9 @@ impl Recovery {
     }
 
     /// Bytes that may be in flight beyond the congestion window.
+    #[inline]
     pub(super) fn credit(&self) -> u32 {
-        self.credit
+        self.episode.as_ref().map_or(0, |episode| episode.credit)
     }
 
     /// What may be in the network where the controller says `cwnd`.
@@ -132,7 +137,8 @@ impl Recovery {
             Phase::Fast => una.len_to(self.recover),
             _ => 2 * mss,
         };
-        self.credit = self.credit.saturating_add(mss).min(most);
+        let credit = &mut self.episode.get_or_insert_default().credit;
+        *credit = credit.saturating_add(mss).min(most);
         let enough = self.duplicates == DUPLICATES && self.phase == Phase::Open;
         // RFC 6582 section 3.2 step 2: duplicates of what was sent before the last recovery
         // ended are echoes of it.
@@ -140,7 +146,7 @@ impl Recovery {
             self.phase = Phase::Fast;
             self.recover = nxt;
             // RFC 5681 section 3.2 step 3
-            self.credit = 3 * mss;
+            *credit = 3 * mss;
             return Verdict::EnterFastRecovery;
         }
         Verdict::Normal
@@ -151,7 +157,7 @@ impl Recovery {
         self.duplicates = 0;
         match self.phase {
             Phase::Open => {
-                self.credit = 0;
+                self.episode = None;
                 // "recover" follows just behind SND.UNA, or 2 GiB later it would seem to lie ahead.
                 if una.is_after(self.recover + 1) {
                     self.recover = una - 1;
@@ -166,15 +172,16 @@ impl Recovery {
             }
             Phase::Fast if una.is_at_or_after(self.recover) => {
                 self.phase = Phase::Open;
-                self.credit = 0;
+                self.episode = None;
                 Verdict::LeaveFastRecovery
             }
             Phase::Fast => {
                 // RFC 6582 section 3.2 step 3: deflate by what was acknowledged, and if that is
                 // at least one segment, add one back.
-                self.credit = self.credit.saturating_sub(acked);
+                let credit = &mut self.episode.get_or_insert_default().credit;
+                *credit = credit.saturating_sub(acked);
                 if acked >= mss {
-                    self.credit = self.credit.saturating_add(mss);
+                    *credit = credit.saturating_add(mss);
                 }
                 Verdict::PartialAck
             }
@@ -187,7 +194,7 @@ impl Recovery {
         let first = self.phase != Phase::Timeout || una.is_at_or_after(self.recover);
         self.phase = Phase::Timeout;
         self.duplicates = 0;
-        self.credit = 0;
+        self.episode = None;
         self.recover = nxt;
         first
     }
@@ -198,7 +205,6 @@ impl Recovery {
             self.phase = Phase::Shrunk;
         }
         self.duplicates = 0;
-        self.credit = 0;
         self.recover = nxt;
         // What is sent again now says nothing of losses.
         self.episode = None;
@@ -214,7 +220,8 @@ impl Recovery {
         self.recover = nxt;
         let undo = Undo::new(una, resent);
         let (frto, of_timeout) = (ForwardRto::Off, false);
-        self.episode = Some(Box::new(Episode { prr, undo, frto, of_timeout, over_at: None }));
+        let episode = Episode { prr, undo, frto, of_timeout, ..Episode::default() };
+        self.episode = Some(Box::new(episode));
     }
 
     /// The retransmission timer ran out. `progressed`: something was acknowledged since it last did.
@@ -250,7 +257,8 @@ impl Recovery {
             }
             slot => {
                 let (prr, undo, of_timeout) = (None, Undo::new(una, resent), true);
-                *slot = Some(Box::new(Episode { prr, undo, frto, of_timeout, over_at: None }));
+                let episode = Episode { prr, undo, frto, of_timeout, ..Episode::default() };
+                *slot = Some(Box::new(episode));
             }
         }
         reduces

@@ -12,7 +12,7 @@ use super::recovery::Phase;
 use super::undo::Answer;
 use super::{Connection, Timer};
 use crate::time::{Duration, Instant};
-use crate::wire::{Segment, SeqRange};
+use crate::wire::{MAX_SACK_BLOCKS, Segment, SeqRange};
 
 /// The least time for which a peer that has thrown text away may still think better of it, as in
 /// Linux.
@@ -31,12 +31,15 @@ impl Connection {
             return None;
         }
         let sack = segment.options.sack;
-        let blocks = sack.as_slice();
-        let twice = self.received_twice(segment, blocks);
+        let twice = self.received_twice(segment, sack.as_slice());
         // Beyond a hole the peer goes on to echo what came last before it (RFC 7323 section 4.3): that
         // tells nothing of which transmission a block reports. Nor does Linux ask for it.
         let evidence = &Evidence { echo: None, ..*evidence };
-        for block in blocks {
+        let mut blocks = [SeqRange::default(); MAX_SACK_BLOCKS];
+        let blocks = &mut blocks[..sack.as_slice().len()];
+        blocks.copy_from_slice(sack.as_slice());
+        blocks.sort_unstable_by_key(|block| self.snd.una.distance_to(block.start));
+        for block in blocks.iter() {
             // What lies at SND.UNA or before it tells of nothing beyond a hole.
             let valid = block.start.is_after(self.snd.una)
                 && block.start.is_before(block.end)
@@ -68,7 +71,8 @@ impl Connection {
     /// grow by it.
     #[inline]
     pub(super) fn repair(&mut self, now: Instant, report: &mut AckReport) -> bool {
-        let plain = self.flight.is_plain() && report.twice.is_none() && !report.delivery.reordered;
+        let plain =
+            self.flight.is_plain() && report.twice.is_none() && report.delivery.reordered.is_none();
         if plain && self.recovery.is_quiet() {
             return true;
         }
@@ -76,8 +80,8 @@ impl Connection {
     }
 
     fn repair_with_report(&mut self, now: Instant, report: &mut AckReport) -> bool {
-        if report.delivery.reordered {
-            self.reordering.on_reordered();
+        if report.delivery.reordered.is_some() {
+            self.recovery.reordering.on_reordered();
         }
         if let Some(block) = report.twice {
             self.on_duplicate_block(block);
@@ -110,14 +114,14 @@ impl Connection {
     fn on_duplicate_block(&mut self, block: SeqRange) {
         self.recovery.on_duplicate_block(block);
         if self.flight.is_late(block) {
-            self.reordering.on_reordered();
+            self.recovery.reordering.on_reordered();
         }
         // What a tail loss probe has repeated is no sign of reordering; nor does Linux take a D-SACK
         // for one before it has seen any.
         let probe = self.tail_loss.has_probed(block.end);
         let (una, nxt) = (self.snd.una, self.snd.nxt);
-        if self.reordering.is_seen() && !probe && self.flight.on_spurious(una, nxt) {
-            self.reordering.on_spurious_round();
+        if self.recovery.reordering.is_seen() && !probe && self.flight.on_spurious(una, nxt) {
+            self.recovery.reordering.on_spurious_round();
         }
     }
 
@@ -128,7 +132,7 @@ impl Connection {
         let complete = self.recovery.is_complete(self.snd.una);
         match self.recovery.phase() {
             Phase::Fast if late && !complete => {
-                self.reordering.on_reordered();
+                self.recovery.reordering.on_reordered();
                 if self.flight.resent() > 0 {
                     // As in Linux: it waits until it is known how those fare, and finds no more
                     // losses meanwhile.
@@ -166,7 +170,7 @@ impl Connection {
         }
         if !self.recovery.is_of_timeout() {
             // Nothing was lost, so it was out of order.
-            self.reordering.on_reordered();
+            self.recovery.reordering.on_reordered();
         }
         self.congestion.get_mut().undo();
         self.recovery.on_undone(self.snd.una, self.snd.nxt);
@@ -183,7 +187,7 @@ impl Connection {
             self.take_back(false);
             return;
         }
-        self.reordering.on_recovered();
+        self.recovery.reordering.on_recovered();
         if left == Phase::Fast {
             // RFC 9937 section 6.2: "cwnd = ssthresh". What was let out has come down to that
             // already, so that there is no burst to be avoided.
@@ -197,19 +201,22 @@ impl Connection {
     fn detect_losses(&mut self, now: Instant) -> Losses {
         let window = self.reordering_window();
         let losses = self.flight.detect_losses(now, window);
-        self.flight.wait_until(losses.next_at);
         match losses.next_at {
             Some(at) => self.timers.set(Timer::LossProbe, rack::timer(at)),
-            None => self.timers.stop(Timer::LossProbe),
+            None if self.flight.is_waiting() => self.timers.stop(Timer::LossProbe),
+            // It may be that of a probe.
+            None => {}
         }
+        self.flight.wait_until(losses.next_at);
         losses
     }
 
     /// RACK.reo_wnd in nanoseconds.
     pub(super) fn reordering_window(&self) -> u64 {
-        self.reordering.window(&Standing {
+        self.recovery.reordering.window(&Standing {
             recovers: self.recovery.phase() != Phase::Open,
             segments_sacked: self.flight.segments_sacked(),
+            min_rtt: self.rto.min_rtt(),
             srtt: self.rto.srtt_nanos().unwrap_or(0),
         })
     }
@@ -244,6 +251,9 @@ impl Connection {
         let (una, nxt, resent) = (self.snd.una, self.snd.nxt, self.flight.resent());
         self.recovery.enter(una, nxt, Some(prr), resent);
         self.tail_loss.forget();
+        if !self.flight.is_waiting() {
+            self.timers.stop(Timer::LossProbe);
+        }
     }
 
     /// RACK's reordering timer has run out (RFC 8985 section 6.2, step 5).
@@ -267,7 +277,6 @@ impl Connection {
         {
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
-        self.schedule_loss_probe(now);
     }
 
     /// The peer has thrown away what it had reported (RFC 2018 section 8): it is believed no longer

@@ -4,7 +4,7 @@
 //! is left of it before anything is asked of it, and takes no more. The rules are in
 //! [`crate::manual`].
 
-use super::Connection;
+use super::{Connection, Mark};
 use crate::wire::SeqNum;
 
 /// Bytes of memory that may be taken. What is new has to leave some for what was promised before.
@@ -54,7 +54,7 @@ impl Connection {
     /// closed meanwhile throws it away. Answers false when there is not the memory for all of it: then
     /// the peer sends the rest again, as if it had not come.
     pub(crate) fn store(&mut self, rest: &[u8]) -> bool {
-        if self.orphan {
+        if self.has(Mark::ORPHAN) {
             self.reset_unread();
             return true;
         }

@@ -1,6 +1,6 @@
 //! The retransmission timeout (RFC 6298).
 
-use crate::time::{Duration, nanos};
+use crate::time::{Duration, Instant, nanos};
 
 /// Before the first sample (RFC 6298 section 2.1).
 const INITIAL: Duration = Duration::from_secs(1);
@@ -18,6 +18,10 @@ const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
 
 /// Nanoseconds in the unit of the estimates: as fine as will have [`MOST`] fit into 32 bits.
 const UNIT: u64 = 32;
+
+/// Seconds for which the least round-trip time is remembered, as in Linux (`tcp_min_rtt_wlen`): the
+/// path may have become longer (RFC 8985 section 6.2, step 1).
+const MEMORY: u16 = 300;
 
 /// What the estimator knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +42,11 @@ pub(super) struct Rto {
     srtt: u32,
     /// RTTVAR in [`UNIT`]s.
     rttvar: u32,
+    /// The least sample of late in [`UNIT`]s, at least one (RFC 8985 section 6.2, RACK.min_RTT); 0:
+    /// there was none.
+    least: u32,
+    /// When that was measured, in seconds that wrap.
+    least_at: u16,
     /// How often the timeout has been doubled since the last valid sample.
     backoff: u8,
     knows: Knows,
@@ -88,10 +97,21 @@ impl Rto {
         self.backoff
     }
 
+    /// RACK.min_RTT in nanoseconds; 0: nothing has been measured.
+    #[inline]
+    pub(super) fn min_rtt(&self) -> u64 {
+        UNIT * u64::from(self.least)
+    }
+
     /// A valid round-trip time: of a segment sent once, or told by timestamps.
-    pub(super) fn on_sample(&mut self, rtt: Duration) {
+    pub(super) fn on_sample(&mut self, now: Instant, rtt: Duration) {
         // No more than MOST, which fits.
         let rtt = (nanos(rtt).min(nanos(MOST)) / UNIT) as u32;
+        let since = seconds(now).wrapping_sub(self.least_at);
+        if rtt <= self.least || self.least == 0 || since > MEMORY {
+            self.least = rtt.max(1);
+            self.least_at = seconds(now);
+        }
         if self.knows == Knows::Samples {
             // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
             let difference = self.srtt.abs_diff(rtt);
@@ -122,6 +142,11 @@ impl Rto {
     }
 }
 
+/// A clock that is meant to wrap, after 18 hours.
+fn seconds(at: Instant) -> u16 {
+    (at.as_millis() / 1_000) as u16
+}
+
 /// One part of `new` and the rest of `old`, rounded.
 fn weighted(old: u32, new: u32, parts: u64) -> u32 {
     // A mean is no larger than the larger of the two.
@@ -132,6 +157,8 @@ fn weighted(old: u32, new: u32, parts: u64) -> u32 {
 mod tests {
     use super::*;
 
+    const NOW: Instant = Instant::ZERO;
+
     const fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
     }
@@ -140,7 +167,7 @@ mod tests {
     fn the_first_sample_sets_the_variance_to_half_of_it() {
         let mut rto = Rto::default();
         assert_eq!(rto.current(), ms(1_000));
-        rto.on_sample(ms(200));
+        rto.on_sample(NOW, ms(200));
         assert_eq!(rto.srtt(), Some(ms(200)));
         assert_eq!(rto.current(), ms(200 + 4 * 100));
     }
@@ -148,8 +175,8 @@ mod tests {
     #[test]
     fn later_samples_follow_the_formula() {
         let mut rto = Rto::default();
-        rto.on_sample(ms(800));
-        rto.on_sample(ms(400));
+        rto.on_sample(NOW, ms(800));
+        rto.on_sample(NOW, ms(400));
         // RTTVAR = 3/4 * 400 + 1/4 * |800 - 400| = 400; SRTT = 7/8 * 800 + 1/8 * 400 = 750.
         assert_eq!(rto.srtt(), Some(ms(750)));
         assert_eq!(rto.current(), ms(750 + 4 * 400));
@@ -159,7 +186,7 @@ mod tests {
     fn a_steady_path_keeps_the_margin() {
         let mut rto = Rto::default();
         for _ in 0..100 {
-            rto.on_sample(ms(1));
+            rto.on_sample(NOW, ms(1));
         }
         assert_eq!(rto.current(), ms(201));
     }
@@ -177,8 +204,26 @@ mod tests {
             rto.back_off();
         }
         assert_eq!(rto.current(), MOST);
-        rto.on_sample(ms(10));
+        rto.on_sample(NOW, ms(10));
         assert!(rto.current() < ms(300));
+    }
+
+    #[test]
+    fn the_least_round_trip_is_forgotten_after_five_minutes() {
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
+        let least = |rto: &Rto| Duration::from_nanos(rto.min_rtt()).as_millis();
+        let mut rto = Rto::default();
+        assert_eq!(least(&rto), 0);
+        rto.on_sample(at(0), ms(80));
+        rto.on_sample(at(100), ms(200));
+        assert_eq!(least(&rto), 80);
+        rto.on_sample(at(200), ms(80));
+        rto.on_sample(at(500), ms(200));
+        assert_eq!(least(&rto), 80, "it has been seen since");
+        rto.on_sample(at(501), ms(200));
+        assert_eq!(least(&rto), 200);
+        rto.on_sample(at(70_000), ms(90));
+        assert_eq!(least(&rto), 90);
     }
 
     #[test]

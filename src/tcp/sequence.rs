@@ -27,13 +27,16 @@ pub(super) struct SendSequence {
     pub(super) max_wnd: u32,
     /// The end of the last segment that was sent though not full-sized (Minshall).
     pub(super) small: SeqNum,
+    /// Bytes that a segment may carry, TCP options included: what the peer can receive and the path
+    /// can carry.
+    pub(super) mss: u16,
     /// Our FIN has been sent: the last thing before SND.NXT.
     pub(super) fin_sent: bool,
 }
 
 impl SendSequence {
     /// Nothing is sent yet; `iss` is the initial send sequence number.
-    pub(super) fn new(iss: SeqNum) -> Self {
+    pub(super) fn new(iss: SeqNum, mss: u16) -> Self {
         let zero = SeqNum(0);
         Self {
             iss,
@@ -45,6 +48,7 @@ impl SendSequence {
             wl2: zero,
             max_wnd: 0,
             small: iss,
+            mss,
             fin_sent: false,
         }
     }

@@ -24,8 +24,9 @@ enum Out {
     Again,
 }
 
-/// Whether a probe is out, and how it went.
+/// Whether a probe is out, and how it went. Packed, for there is one in every connection.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(Rust, packed(2))]
 pub(super) struct TailLoss {
     /// TLP.end_seq: SND.NXT when the probe was sent.
     end_seq: SeqNum,
@@ -48,7 +49,8 @@ impl TailLoss {
 
     /// Whether a probe is out, or was last, that repeated what ends with `end`.
     pub(super) fn has_probed(&self, end: SeqNum) -> bool {
-        self.out == Out::Again && self.end_seq == end
+        let end_seq = self.end_seq;
+        self.out == Out::Again && end_seq == end
     }
 
     /// The round-trip time has been measured.

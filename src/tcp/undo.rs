@@ -8,7 +8,7 @@ use super::timestamps;
 use crate::wire::{SeqNum, SeqRange};
 
 /// What is known of the last reduction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Undo {
     /// SND.UNA when the window was reduced.
     marker: SeqNum,

@@ -68,7 +68,8 @@ impl Flight {
             self.again.pop_front();
         }
         // The last one that may have been sent before RACK.segment. Whether it still counts is not
-        // looked at: the timer may run out for nothing, at most a reordering window too late.
+        // looked at: the timer may run out for nothing, no later than RACK.segment itself
+        // would be lost.
         if let Some(limit) = self.rack.sent_at()
             && !self.again.is_empty()
         {

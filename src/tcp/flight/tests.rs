@@ -167,16 +167,18 @@ fn rfc_8985_example_3_reordering() {
     assert_eq!(late.detects(125, 25).len, 200, "by then they count as lost");
     // In time, and out of order.
     let delivery = sender.hears(124, 3, &[]);
-    assert!(delivery.reordered);
+    assert_eq!(delivery.reordered, Some(sender.start));
     assert_eq!(sender.detects(124, 25), Losses::default());
 }
 
 #[test]
 fn what_comes_in_order_within_one_ack_is_not_reordered() {
     let mut sender = Sender::new(9, 0);
-    assert!(!sender.hears(100, 1, &[(5, 6), (2, 3)]).reordered, "whatever the order of blocks");
-    assert!(!sender.hears(101, 1, &[(5, 7), (2, 3)]).reordered);
-    assert!(sender.hears(102, 1, &[(2, 4), (5, 7)]).reordered);
+    assert_eq!(sender.hears(100, 1, &[(5, 6), (2, 3)]).reordered, None, "whatever the order");
+    assert_eq!(sender.hears(101, 1, &[(5, 7), (2, 3)]).reordered, None);
+    let overtaken = sender.hears(102, 1, &[(2, 4), (5, 7)]).reordered;
+    assert_eq!(overtaken, Some(sender.start + 300));
+    assert_eq!(sender.flight.extent(), 400);
 }
 
 #[test]
@@ -285,28 +287,31 @@ impl Model {
     fn deliver(&mut self, una: SeqNum, blocks: &[SeqRange], evidence: &Evidence) -> (u32, u32) {
         let (mut len, mut sacked) = (0, 0);
         let mut newest: Option<Transmission> = None;
-        for segment in &mut self.segments {
-            let acked = segment.range.end.is_at_or_before(una);
-            let covers = |block: &SeqRange| {
-                block.start.is_at_or_before(segment.range.start)
-                    && segment.range.end.is_at_or_before(block.end)
-            };
-            let reported = blocks.iter().any(covers);
-            if segment.sacked || !(acked || reported) {
-                continue;
-            }
-            len += segment.range.len();
-            sacked += if reported { segment.range.len() } else { 0 };
-            (segment.sacked, segment.lost) = (true, false);
-            if rack::counts(evidence, segment.sent_at, segment.retransmitted)
-                && newest.is_none_or(|newest| segment.transmission().is_after(newest))
-            {
-                newest = Some(segment.transmission());
+        let mut last = None;
+        let covers = |segment: &Sent, block: &SeqRange| {
+            block.start.is_at_or_before(segment.range.start)
+                && segment.range.end.is_at_or_before(block.end)
+        };
+        let everything = SeqRange { start: una - (1 << 30), end: una };
+        for (n, block) in blocks.iter().chain([&everything]).enumerate() {
+            for segment in &mut self.segments {
+                if segment.sacked || !covers(segment, block) {
+                    continue;
+                }
+                len += segment.range.len();
+                sacked += if n < blocks.len() { segment.range.len() } else { 0 };
+                (segment.sacked, segment.lost) = (true, false);
+                if rack::counts(evidence, segment.sent_at, segment.retransmitted) {
+                    last = Some(segment.sent_at);
+                    if newest.is_none_or(|newest| segment.transmission().is_after(newest)) {
+                        newest = Some(segment.transmission());
+                    }
+                }
             }
         }
         self.segments.retain(|segment| segment.range.end.is_after(una));
-        if let Some(newest) = newest {
-            self.rtt = evidence.now.as_nanos() - newest.at.as_nanos();
+        if let (Some(newest), Some(last)) = (newest, last) {
+            self.rtt = evidence.now.as_nanos() - last.as_nanos();
             if self.newest.is_none_or(|before| newest.is_after(before)) {
                 self.newest = Some(newest);
             }
@@ -421,11 +426,10 @@ proptest! {
                     });
                     let latest = waits.map(|segment| segment.sent_at.as_nanos()).max();
                     let exact = latest.map(|at| Instant::from_nanos(at + model.rtt + window));
-                    // Never too early, and too late by no more than the window.
+                    // Never too early, and no later than RACK.segment would be lost.
                     prop_assert!(losses.next_at >= exact, "{:?} {:?}", losses, exact);
-                    if let (Some(next), Some(exact)) = (losses.next_at, exact) {
-                        prop_assert!(next.since(exact).as_nanos() as u64 <= window);
-                    }
+                    let last = model.newest.map(|newest| newest.at.as_nanos() + model.rtt + window);
+                    prop_assert!(losses.next_at <= last.map(Instant::from_nanos));
                 }
                 Step::Repair(most) => {
                     for _ in 0..most {
