@@ -50,7 +50,8 @@
 //! | 9293 3.10.1 to 3.10.6 | what applications ask for | `stack/sockets.rs`, `tcp/info.rs` |
 //! | 1191, 8201 | path MTU | `ip/path_mtu.rs` |
 //! | 1337, 6191 | TIME-WAIT | `stack/time_wait.rs` |
-//! | 2018 | SACK blocks sent | `tcp/recv_buffer.rs` |
+//! | 2018, 2883 | SACK blocks and reports of what came twice, sent; understood | `tcp/recv_buffer.rs`; `tcp/repair.rs` |
+//! | 6675 | the scoreboard, pipe | `tcp/flight.rs`, `tcp/flight/scoreboard.rs`, `tcp/runs.rs` |
 //! | 2474 | Differentiated Services field | `tcp/settings.rs`, `stack/transmit.rs` |
 //! | 3168 | ECN | `tcp/ecn.rs` |
 //! | 3042, 5681, 6582 | limited transmit, fast retransmit, NewReno | `tcp/recovery.rs` |
@@ -65,7 +66,9 @@
 //! | 6528 | initial sequence numbers | `stack/keys.rs` |
 //! | 7661, 2861 | a window that is not used does not grow | `tcp/window_use.rs` |
 //! | 7323 | timestamps, PAWS, window scale | `tcp/timestamps.rs`, `wire/segment.rs` |
-//! | 8985 7 | tail loss probes | `tcp/tail_loss.rs` |
+//! | 8985 | RACK: losses found by time; tail loss probes | `tcp/rack.rs`, `tcp/flight/losses.rs`; `tcp/tail_loss.rs` |
+//! | 9937 | proportional rate reduction | `tcp/prr.rs` |
+//! | 3522, 4015, 5682 | what was for nothing: Eifel, F-RTO | `tcp/undo.rs` |
 //! | 862 to 864 | echo, discard, chargen | `apps` |
 //! | 9110, 9112 | HTTP | `apps/http` |
 //!

@@ -26,6 +26,10 @@
 //! | ACK division (Savage 1999) | windows grow by bytes acknowledged, not by ACKs |
 //! | optimistic ACKs | an ACK of what was never sent is challenged |
 //! | floods of duplicate ACKs | they release no more new data than is outstanding |
+//! | floods of SACK blocks | see below: a block costs the logarithm of what is in flight, and what it reports for the first time |
+//! | SACK blocks of what was never sent, or in the middle of segments | ignored; only whole segments count as reported |
+//! | a peer that takes back what it has reported | nothing is forgotten before it is acknowledged (RFC 2018 section 8) |
+//! | D-SACKs and echoes that undo each reduction | they lie about as much as ACKs of what has not arrived: the window grows back to what it was, once, and no further |
 //! | echoes of congestion without end | the window is reduced once for each window of data, and a window of one segment is held to one in each RTO (RFC 3168 section 6.1.2) |
 //! | replies as a weapon | one bounded queue (256 packets, 128 KiB) for everything owed to strangers; ICMP errors are limited to 1,000 a second |
 //! | source routes, martians, land | dropped and counted, each by its own reason |
@@ -65,6 +69,9 @@
 //! | congestion control | CUBIC with HyStart++ | RFC 9438, RFC 9406; what peers are used to from Linux. NewReno is there to choose, and others can be brought along (`tcp::congestion::Controller`); the choice can be changed on a live connection, which keeps its window |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
 //! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's |
+//! | reordering window | none before reordering has been seen, once three segments are reported or losses are being repaired; else a quarter of the least round-trip time of the last five minutes, more with each round trip that brings a D-SACK, at most a round trip | RFC 8985 section 6.2 |
+//! | reordering timer | 2 ms later than the RFC's sum | the grain of clocks, as in Linux |
+//! | runs of reported segments | 4,096 | with every hundredth segment lost a window of 600 MB has so many |
 //! | least burst | 2 full-sized segments | the last of a burst is marked with PSH, as Linux does, so that a receiver which gathers segments passes them on |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
 //! | ECN | agreed to when the peer asks, not asked for | `tcp_ecn` 2: some middleboxes still drop a SYN that asks (RFC 3168 section 6.1.1.1) |
@@ -150,6 +157,41 @@
 //! larger one. New connections are accepted all the time: they hold no buffers, and have a bound of
 //! their own.
 //!
+//! # Losses
+//!
+//! A record for each segment that is in flight says when it was last sent, whether it was sent again,
+//! whether it is held to be lost, and whether the peer has reported it (`tcp/flight.rs`). With peers that
+//! do not report (no SACK) losses are found by three duplicate ACKs and repaired one in a round trip, as
+//! RFC 6582 says. With all others:
+//!
+//! - *Time finds what is lost* (`tcp/rack.rs`): a segment is, when one that was sent later has arrived and
+//!   the reordering window has passed (RFC 8985). That holds for retransmissions as well, and for the
+//!   end of a flight once a probe has drawn an answer (`tcp/tail_loss.rs`), so that a timeout is left
+//!   for paths on which nothing gets through.
+//! - *What an ACK costs*: records lie in the order of first transmissions, which is that of sequence
+//!   numbers; retransmissions are in a queue in their order. What RACK has judged it does not look at
+//!   again, so that each transmission is judged once, and the walk ends at the first that is too young.
+//!   What is reported is kept as runs, in order: a block that is repeated is found in the time of a
+//!   search; a new one is walked over as far as it is new. One ACK has at most four blocks, and each can
+//!   move half of 4,096 ranges of eight bytes, which takes a microsecond or two. Whoever jumps about with
+//!   blocks gains nothing else: what he reports is not sent again, and there is no more of it than we
+//!   have sent.
+//! - *What goes out meanwhile* (`tcp/prr.rs`): in answer to what is delivered so much that ssthresh is in
+//!   flight at the end (RFC 9937). Bytes are rounded to whole segments, as Linux counts them.
+//! - *What was for nothing* (`tcp/undo.rs`) is taken back: the reduction if all that was sent again turns
+//!   out to have come twice, or if an echoed timestamp is older than the first retransmission; a
+//!   timeout also when what was sent once arrives after it (RFC 5682). Not where congestion is echoed.
+//!   The estimate of the round-trip time is left to the samples (RFC 4015 section 3.3 would raise
+//!   it at once; Linux does not).
+//! - *A recovery that was for nothing counts as reordering*, of which RACK then takes account: the
+//!   retransmission itself hides from it what RFC 8985 section 6.2, step 3, would see.
+//! - *RACK.rtt* is that of the segment looked at last, in sequence order, where the RFC goes by the
+//!   order of transmissions: as in Linux. Where a hole is filled it is the longer of the two.
+//! - *One ACK starts recovery* if it reports three segments, where RFC 2018 section 5.1 wants three
+//!   ACKs: they may have been lost (RFC 8985 section 6.2, step 4).
+//! - *After a timeout* what was reported is still believed (RFC 2018 section 5 would forget it), unless the
+//!   oldest segment is among it: then the peer has thrown text away.
+//!
 //! # Pictures
 //!
 //! `plot` shows what an observer saw, and an observer guesses. What it goes by:
@@ -231,7 +273,7 @@
 //! # Left out
 //!
 //! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
-//! are not supported. There are no UDP sockets. SACK blocks are sent but not used by the sender,
-//! which recovers by NewReno. BBR and what it needs are there (`tcp::congestion::Bbr`, `tcp::delivery`,
-//! `tcp::pacing`), but connections take no samples and do not pace yet, and so it cannot be chosen. The path MTU of a live connection shrinks but never grows again;
+//! are not supported. There are no UDP sockets. BBR and what it needs are there
+//! (`tcp::congestion::Bbr`, `tcp::delivery`, `tcp::pacing`), but connections take no samples and do not
+//! pace yet, and so it cannot be chosen. The path MTU of a live connection shrinks but never grows again;
 //! new connections try the link's after ten minutes.

@@ -6,7 +6,7 @@ use super::congestion::{AckSample, Loss};
 use super::flight::Delivery;
 use super::rack::Evidence;
 use super::recovery::{Phase, Verdict};
-use super::{Connection, Link, Mark, Timer, timestamps};
+use super::{Connection, Link, Mark, Timer, rto, timestamps};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum, SeqRange};
 
@@ -129,9 +129,7 @@ impl Connection {
             return;
         }
         let mut report = self.take_in(now, segment, echoes_congestion);
-        if let Some(rtt) = report.rtt {
-            self.on_round_trip(now, rtt);
-        }
+        self.on_round_trip(now, &report);
         let grows = self.repair(now, &mut report);
         if grows && self.recovery.reordering.is_seen() && report.delivery.len > 0 {
             // Where segments overtake each other, SND.UNA stands still for a while and then moves
@@ -245,18 +243,19 @@ impl Connection {
         }
     }
 
-    /// A round-trip time was measured.
+    /// Notes the round-trip time, if one was measured.
     #[inline]
-    fn on_round_trip(&mut self, now: Instant, rtt: Duration) {
-        self.rto.on_sample(now, rtt);
-        self.tail_loss.on_sample();
+    fn on_round_trip(&mut self, now: Instant, report: &AckReport) {
+        if let Some(rtt) = report.rtt {
+            let frequency = rto::frequency(report.in_flight, self.snd.mss.into());
+            self.rto.on_sample(now, rtt, frequency);
+            self.tail_loss.on_sample();
+        }
     }
 
     /// Feeds the report to the timer, to recovery and to the congestion controller, in that order.
     fn draw_conclusions(&mut self, now: Instant, report: &mut AckReport) {
-        if let Some(rtt) = report.rtt {
-            self.on_round_trip(now, rtt);
-        }
+        self.on_round_trip(now, report);
         let grows = if self.negotiated.sack {
             self.repair(now, report)
         } else {

@@ -383,7 +383,7 @@ impl Connection {
         let limit = self.send_limit(self.room);
         let taken = self.send_buffer.push(data, limit);
         self.marks -= Mark::HOLDS_BACK;
-        if !(taken == 0) {
+        if taken > 0 {
             self.marks -= Mark::MORE_FOLLOWS;
         }
         // Also when the application has asked for the room and filled it to the last byte.
@@ -512,7 +512,7 @@ impl Connection {
         let after = &self.settings;
         let keep_alive = before.keep_alive != after.keep_alive;
         let user_timeout = before.user_timeout != after.user_timeout;
-        if !(after.cork || !before.cork) {
+        if before.cork && !after.cork {
             self.marks -= Mark::HOLDS_BACK;
         }
         let mss = before.max_segment != after.max_segment;

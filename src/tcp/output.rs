@@ -460,7 +460,7 @@ impl Connection {
             }
         }
         self.marks -= Mark::OVERRIDE_SMALL_WINDOW;
-        if !(!all) {
+        if all {
             self.marks -= Mark::FLUSHES;
         }
         self.timers.stop(Timer::Persist);

@@ -164,6 +164,10 @@ impl RecvBuffer {
     pub(super) fn forget_twice(&mut self) {
         if self.held.twice.is_some() {
             self.held.twice = None;
+            if self.held.is_vacant() {
+                // It was taken for this alone.
+                self.held = Lent::default();
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The retransmission timeout (RFC 6298).
 
+use core::cmp::Ordering;
+
 use crate::time::{Duration, Instant, nanos};
 
 /// Before the first sample (RFC 6298 section 2.1).
@@ -22,6 +24,18 @@ const UNIT: u64 = 32;
 /// Seconds for which the least round-trip time is remembered, as in Linux (`tcp_min_rtt_wlen`): the
 /// path may have become longer (RFC 8985 section 6.2, step 1).
 const MEMORY: u16 = 300;
+
+/// The binary logarithm of how many samples in a round trip are reckoned with: a sample then weighs
+/// 1/2048.
+const MOST_FREQUENT: u32 = 8;
+
+/// The binary logarithm of how many samples a round trip brings, about: every second segment is
+/// acknowledged (RFC 7323 appendix G, "ExpectedSamples = ceiling(FlightSize / (SMSS * 2))").
+#[inline]
+pub(super) fn frequency(flight_size: u32, mss: u32) -> u32 {
+    let log = |n: u32| n.max(1).ilog2();
+    log(flight_size).saturating_sub(log(mss.saturating_mul(2)))
+}
 
 /// What the estimator knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,8 +117,9 @@ impl Rto {
         UNIT * u64::from(self.least)
     }
 
-    /// A valid round-trip time: of a segment sent once, or told by timestamps.
-    pub(super) fn on_sample(&mut self, now: Instant, rtt: Duration) {
+    /// A valid round-trip time: of a segment sent once, or told by timestamps. There are about
+    /// 2^`frequency` of them in a round trip.
+    pub(super) fn on_sample(&mut self, now: Instant, rtt: Duration, frequency: u32) {
         // No more than MOST, which fits.
         let rtt = (nanos(rtt).min(nanos(MOST)) / UNIT) as u32;
         let since = seconds(now).wrapping_sub(self.least_at);
@@ -113,10 +128,12 @@ impl Rto {
             self.least_at = seconds(now);
         }
         if self.knows == Knows::Samples {
-            // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT
+            // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT; RFC 7323 appendix G:
+            // both divided by the number of samples, so that the memory is as long whatever that is.
+            let frequency = frequency.min(MOST_FREQUENT);
             let difference = self.srtt.abs_diff(rtt);
-            self.rttvar = weighted(self.rttvar, difference, 4);
-            self.srtt = weighted(self.srtt, rtt, 8);
+            self.rttvar = weighted(self.rttvar, difference, 2 + frequency);
+            self.srtt = weighted(self.srtt, rtt, 3 + frequency);
         } else {
             // RFC 6298 section 2.2
             self.rttvar = rtt / 2;
@@ -147,10 +164,17 @@ fn seconds(at: Instant) -> u16 {
     (at.as_millis() / 1_000) as u16
 }
 
-/// One part of `new` and the rest of `old`, rounded.
-fn weighted(old: u32, new: u32, parts: u64) -> u32 {
+/// One part in 2^`shift` of `new` and the rest of `old`, rounded, but at least a unit nearer to `new`.
+#[inline]
+fn weighted(old: u32, new: u32, shift: u32) -> u32 {
+    let sum = (u64::from(old) << shift) - u64::from(old) + u64::from(new) + (1 << (shift - 1));
     // A mean is no larger than the larger of the two.
-    ((u64::from(old) * (parts - 1) + u64::from(new) + parts / 2) / parts) as u32
+    let mean = (sum >> shift) as u32;
+    match new.cmp(&old) {
+        Ordering::Greater => mean.max(old + 1),
+        Ordering::Less => mean.min(old - 1),
+        Ordering::Equal => mean,
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +191,7 @@ mod tests {
     fn the_first_sample_sets_the_variance_to_half_of_it() {
         let mut rto = Rto::default();
         assert_eq!(rto.current(), ms(1_000));
-        rto.on_sample(NOW, ms(200));
+        rto.on_sample(NOW, ms(200), 0);
         assert_eq!(rto.srtt(), Some(ms(200)));
         assert_eq!(rto.current(), ms(200 + 4 * 100));
     }
@@ -175,8 +199,8 @@ mod tests {
     #[test]
     fn later_samples_follow_the_formula() {
         let mut rto = Rto::default();
-        rto.on_sample(NOW, ms(800));
-        rto.on_sample(NOW, ms(400));
+        rto.on_sample(NOW, ms(800), 0);
+        rto.on_sample(NOW, ms(400), 0);
         // RTTVAR = 3/4 * 400 + 1/4 * |800 - 400| = 400; SRTT = 7/8 * 800 + 1/8 * 400 = 750.
         assert_eq!(rto.srtt(), Some(ms(750)));
         assert_eq!(rto.current(), ms(750 + 4 * 400));
@@ -186,7 +210,7 @@ mod tests {
     fn a_steady_path_keeps_the_margin() {
         let mut rto = Rto::default();
         for _ in 0..100 {
-            rto.on_sample(NOW, ms(1));
+            rto.on_sample(NOW, ms(1), 0);
         }
         assert_eq!(rto.current(), ms(201));
     }
@@ -204,8 +228,44 @@ mod tests {
             rto.back_off();
         }
         assert_eq!(rto.current(), MOST);
-        rto.on_sample(NOW, ms(10));
+        rto.on_sample(NOW, ms(10), 0);
         assert!(rto.current() < ms(300));
+    }
+
+    #[test]
+    fn a_round_trip_with_many_samples_weighs_no_more_than_one_with_one() {
+        // RFC 7323 appendix G.
+        let estimate = |samples: u32| {
+            let mut rto = Rto::default();
+            rto.on_sample(NOW, ms(100), 0);
+            for _ in 0..8 * samples {
+                rto.on_sample(NOW, ms(200), samples.ilog2());
+            }
+            rto.srtt().unwrap_or_default().as_millis()
+        };
+        // 200 - 100 * (7/8)^8, and for many samples 200 - 100 / e.
+        assert_eq!(estimate(1), 165);
+        for samples in [2, 16, 128, 256] {
+            assert!((162..=165).contains(&estimate(samples)), "{samples}: {}", estimate(samples));
+        }
+    }
+
+    #[test]
+    fn small_changes_add_up_however_many_samples_there_are() {
+        let mut rto = Rto::default();
+        rto.on_sample(NOW, Duration::from_micros(100), 0);
+        for _ in 0..2_000 {
+            rto.on_sample(NOW, Duration::from_micros(110), MOST_FREQUENT);
+        }
+        assert_eq!(rto.srtt().map(|srtt| srtt.as_micros()), Some(109));
+    }
+
+    #[test]
+    fn every_second_segment_of_what_is_in_flight_brings_a_sample() {
+        assert_eq!([0, 1, 1_000, 2_000, 2_047].map(|size| frequency(size, 1_000)), [0; 5]);
+        assert_eq!(frequency(10_000, 1_000), 3, "8 of 5");
+        assert_eq!(frequency(64_000, 1_000), 5);
+        assert_eq!(frequency(u32::MAX, u32::MAX), 0);
     }
 
     #[test]
@@ -214,15 +274,15 @@ mod tests {
         let least = |rto: &Rto| Duration::from_nanos(rto.min_rtt()).as_millis();
         let mut rto = Rto::default();
         assert_eq!(least(&rto), 0);
-        rto.on_sample(at(0), ms(80));
-        rto.on_sample(at(100), ms(200));
+        rto.on_sample(at(0), ms(80), 0);
+        rto.on_sample(at(100), ms(200), 0);
         assert_eq!(least(&rto), 80);
-        rto.on_sample(at(200), ms(80));
-        rto.on_sample(at(500), ms(200));
+        rto.on_sample(at(200), ms(80), 0);
+        rto.on_sample(at(500), ms(200), 0);
         assert_eq!(least(&rto), 80, "it has been seen since");
-        rto.on_sample(at(501), ms(200));
+        rto.on_sample(at(501), ms(200), 0);
         assert_eq!(least(&rto), 200);
-        rto.on_sample(at(70_000), ms(90));
+        rto.on_sample(at(70_000), ms(90), 0);
         assert_eq!(least(&rto), 90);
     }
 

@@ -11,10 +11,10 @@ pub(crate) const TUN: &str = "tun0";
 /// Settings of the namespace: the file below /proc/sys/net, the value, and why.
 const SETTINGS: &[(&str, &str, &str)] = &[
     // What tunstack does not have, or has turned off for the comparison.
-    ("ipv4/tcp_recovery", "0", "no RACK (RFC 8985)"),
+    ("ipv4/tcp_recovery", "1", "RACK (RFC 8985)"),
     ("ipv4/tcp_early_retrans", "0", "no tail loss probe (RFC 8985)"),
-    ("ipv4/tcp_frto", "0", "no F-RTO (RFC 5682)"),
-    ("ipv4/tcp_dsack", "0", "no D-SACK (RFC 2883)"),
+    ("ipv4/tcp_frto", "2", "F-RTO (RFC 5682), also where there is no SACK"),
+    ("ipv4/tcp_dsack", "1", "D-SACK (RFC 2883)"),
     ("ipv4/tcp_ecn", "0", "no ECN (RFC 3168)"),
     ("ipv4/tcp_fastopen", "0", "no TCP Fast Open (RFC 7413)"),
     // Where the kernel's habit is not what an RFC says.
