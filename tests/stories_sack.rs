@@ -11,6 +11,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::random::Random;
 use common::{ms, secs};
 use tunstack::tcp::{Info, Phase};
+use tunstack::wire::Frame;
 
 /// Bytes of text in a full segment without timestamps.
 const MSS: u32 = 1_000;
@@ -517,5 +518,61 @@ fn a_flood_of_blocks_that_jump_about_costs_no_memory_to_speak_of() {
         assert!(grown < 200 * out as usize + (1 << 20), "{grown} bytes for {out} segments");
         peer.sends(&format!(". 1:1(0) ack {acked}"));
         peer.passes(secs(1));
+    });
+}
+
+// What is reported to others.
+
+#[test]
+fn what_comes_twice_is_reported_once() {
+    // RFC 2883 4: the first block is what has come twice, in whole or in part, below the ACK or beyond
+    // a hole; the next ACK does not repeat it.
+    with_each_isn(|isns| {
+        let mut peer = plain(isns);
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101 <>");
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101 <sack 1:101>");
+        peer.sends("P. 101:201(100) ack 1");
+        peer.hears(". 1:1(0) ack 201 <>");
+        peer.sends("P. 151:251(100) ack 1");
+        peer.hears(". 1:1(0) ack 251 <sack 151:201>");
+        peer.sends("P. 301:401(100) ack 1");
+        peer.hears(". 1:1(0) ack 251 <sack 301:401>");
+        peer.sends("P. 351:451(100) ack 1");
+        peer.hears(". 1:1(0) ack 251 <sack 351:401 301:451>");
+        peer.sends("P. 501:601(100) ack 1");
+        peer.hears(". 1:1(0) ack 251 <sack 501:601 301:451>");
+        peer.sends("P. 251:351(100) ack 1");
+        peer.hears(". 1:1(0) ack 451 <sack 301:351 501:601>");
+        peer.reads(450);
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn text_that_goes_out_carries_the_report_too() {
+    with_each_isn(|isns| {
+        let mut peer = plain(isns);
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101");
+        let again = peer.packet("P. 1:101(100) ack 1").encode();
+        peer.stack.on_packet_stored(peer.now, Frame::plain(&again));
+        peer.writes(3 * MSS as usize);
+        peer.hears(". 1:989(988) ack 101 <sack 1:101>");
+        peer.hears(". 989:1989(1000) ack 101 <>");
+        peer.hears(". 1989:2989(1000) ack 101 <>");
+        peer.hears("P. 2989:3001(12) ack 101 <>");
+    });
+}
+
+#[test]
+fn who_does_not_understand_is_told_nothing_of_it() {
+    with_each_isn(|isns| {
+        let mut peer = open(isns, "mss 1000");
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101 <>");
+        peer.sends("P. 1:101(100) ack 1");
+        peer.hears(". 1:1(0) ack 101 <>");
     });
 }

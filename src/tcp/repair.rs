@@ -40,11 +40,12 @@ impl Connection {
         blocks.copy_from_slice(sack.as_slice());
         blocks.sort_unstable_by_key(|block| self.snd.una.distance_to(block.start));
         for block in blocks.iter() {
-            // What lies at SND.UNA or before it tells of nothing beyond a hole.
+            // What lies at SND.UNA or before it tells of nothing beyond a hole. What has come twice
+            // beyond it has come.
             let valid = block.start.is_after(self.snd.una)
                 && block.start.is_before(block.end)
                 && block.end.is_at_or_before(self.snd.nxt);
-            if valid && Some(*block) != twice {
+            if valid {
                 self.flight.on_sacked(*block, evidence, delivery);
             }
         }

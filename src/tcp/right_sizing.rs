@@ -96,8 +96,10 @@ impl RightSizing {
         // A window to be in flight, and another while what was lost of it is sent again.
         let steady = 2 * taken + CUSHION * u64::from(mss);
         // The sender's window grows on by as much again while this round's ACKs are on their way, and
-        // once more until the next round has been measured.
-        let growth = (steady * (taken - before)).checked_div(before).unwrap_or(0);
+        // once more until the next round has been measured. No window more than doubles in a round
+        // trip: what leaps further is text that has waited for a hole to be filled.
+        let grown = (taken - before).min(before);
+        let growth = (steady * grown).checked_div(before).unwrap_or(0);
         Some(u32::try_from(steady + 2 * growth).unwrap_or(u32::MAX))
     }
 }
