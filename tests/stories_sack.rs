@@ -10,15 +10,22 @@ use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::random::Random;
 use common::{ms, secs};
+use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{Info, Phase};
 use tunstack::wire::Frame;
 
 /// Bytes of text in a full segment without timestamps.
 const MSS: u32 = 1_000;
+/// Options with timestamps, and segments as large.
+const STAMPED: &str = "mss 1012,sackOK,TS val 1 ecr 0";
 
-/// A connection whose handshake has taken 100 ms.
+/// A connection whose handshake has taken 100 ms, and whose window is halved by a loss.
 fn open(isns: Isns, options: &str) -> Peer {
-    let mut peer = Peer::new(isns);
+    open_with(isns, options, Congestion::NewReno)
+}
+
+fn open_with(isns: Isns, options: &str, congestion: Congestion) -> Peer {
+    let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
     peer.listens();
     peer.sends(&format!("S 0:0(0) <{options}>"));
     peer.hears("S. 0:0(0) ack 1");
@@ -34,7 +41,7 @@ fn plain(isns: Isns) -> Peer {
 
 /// The same with timestamps, and segments as large.
 fn stamped(isns: Isns) -> Peer {
-    open(isns, "mss 1012,sackOK,TS val 1 ecr 0")
+    open(isns, STAMPED)
 }
 
 fn segment(n: u32) -> String {
@@ -393,7 +400,7 @@ fn a_timeout_that_was_due_goes_on_with_what_is_lost() {
 fn a_spurious_timeout_shows_by_the_echo_at_once() {
     // RFC 3522 3.2; there is no new text for RFC 5682.
     with_each_isn(|isns| {
-        let mut peer = stamped(isns);
+        let mut peer = open_with(isns, STAMPED, Congestion::Cubic);
         peer.writes(5 * MSS as usize);
         for _ in 0..5 {
             peer.next();

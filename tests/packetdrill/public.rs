@@ -54,5 +54,3 @@ pub(crate) const MISSING: &[(&str, &str)] = &[
     ),
     ("user_timeout/user-timeout-probe.pkt", "a queue of Linux that drops all packets"),
 ];
-
-const CUBIC: &str = "a window that is reduced by three tenths (CUBIC, RFC 9438), and not by half";
