@@ -124,6 +124,7 @@ impl Connection {
     }
 
     /// An ACK that acknowledges nothing new may report something (RFC 2018 section 5).
+    #[cold]
     fn on_blocks(&mut self, now: Instant, segment: &Segment<'_>, echoes_congestion: bool) {
         if segment.options.sack.is_empty() || self.flight.is_empty() && self.recovery.is_quiet() {
             return;
@@ -162,6 +163,7 @@ impl Connection {
     }
 
     /// Takes in what an ACK reports and acknowledges; what follows from it is still to be drawn.
+    #[inline]
     fn take_in(
         &mut self,
         now: Instant,
@@ -204,6 +206,7 @@ impl Connection {
     }
 
     /// Moves SND.UNA to `ack`.
+    #[inline]
     fn move_una(
         &mut self,
         now: Instant,

@@ -319,6 +319,7 @@ impl Flight {
     }
 
     /// How far behind RACK.fack that starts which has come out of order.
+    #[inline]
     fn note_reordering(&mut self, delivery: &Delivery) {
         if let (Some(start), Some(furthest)) = (delivery.reordered, delivery.furthest) {
             self.extent = self.extent.max(start.len_to(furthest));
@@ -331,8 +332,10 @@ impl Flight {
     }
 
     /// Everything before `una` has arrived.
+    #[inline]
     pub(super) fn on_ack(&mut self, una: SeqNum, evidence: &Evidence, delivery: &mut Delivery) {
         let mut gone = 0;
+        let plain = self.is_plain();
         while let Some(record) = self.records.front() {
             if record.range.end.is_at_or_before(una) {
                 let record = *record;
@@ -348,11 +351,19 @@ impl Flight {
             break;
         }
         if self.records.is_empty() {
-            self.forget();
+            self.forget(plain);
             return;
         }
         self.judged = self.judged.saturating_sub(gone);
         self.older = self.older.saturating_sub(gone);
+        if !plain {
+            self.forget_before(una);
+        }
+    }
+
+    /// What is acknowledged is neither lost nor reported any more.
+    #[cold]
+    fn forget_before(&mut self, una: SeqNum) {
         self.drop_stale();
         self.lost.remove_before(una);
         self.sacked.remove_before(una);
@@ -401,12 +412,15 @@ impl Flight {
         }
     }
 
-    /// Everything has been acknowledged: what was known of it is over.
-    fn forget(&mut self) {
+    /// Everything has been acknowledged: what was known of it is over, which is little if all was
+    /// `plain` before.
+    fn forget(&mut self, plain: bool) {
         debug_assert!(self.lost_len == 0 && self.sacked_len == 0 && self.again_len == 0);
-        self.lost.clear();
-        self.sacked.clear();
-        self.again.clear();
+        if !plain {
+            self.lost.clear();
+            self.sacked.clear();
+            self.again.clear();
+        }
         (self.judged, self.older) = (0, 0);
         (self.furthest, self.spurious_round) = (None, None);
         self.waits_until = None;

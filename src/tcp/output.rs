@@ -129,11 +129,6 @@ impl Connection {
         if self.state == State::SynSent {
             return None;
         }
-        if self.recovery.wants_new_text()
-            && let Some(outgoing) = self.answer_with_new_text(now, most)
-        {
-            return Some(outgoing);
-        }
         if let Some(range) = self.next_retransmission() {
             return Some(self.send_again(now, range));
         }
@@ -142,10 +137,14 @@ impl Connection {
         {
             return Some(outgoing);
         }
+        let repairs = self.flight.has_lost();
         if self.state != State::SynReceived
-            && !self.flight.has_lost()
+            && (!repairs || self.recovery.wants_new_text())
             && let Some(outgoing) = self.send_new(now, most)
         {
+            return Some(outgoing);
+        }
+        if repairs && let Some(outgoing) = self.go_on_repairing(now) {
             return Some(outgoing);
         }
         if self.ack.is_due() {
@@ -214,13 +213,16 @@ impl Connection {
         outgoing
     }
 
-    /// New text goes out in the place of what is held to be lost (RFC 5682 section 3.1, step 2b).
-    fn answer_with_new_text(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
-        let outgoing = self.send_new(now, most);
-        if outgoing.is_none() {
-            self.recovery.on_new_text(self.snd.nxt);
+    /// If new text was to go out in the place of what is held to be lost (RFC 5682 section 3.1, step
+    /// 2b), it has; where there was none that the windows let out, repairs go on.
+    #[cold]
+    fn go_on_repairing(&mut self, now: Instant) -> Option<Outgoing> {
+        if !self.recovery.wants_new_text() {
+            return None;
         }
-        outgoing
+        self.recovery.on_new_text(self.snd.nxt);
+        let range = self.next_retransmission()?;
+        Some(self.send_again(now, range))
     }
 
     /// What is held to be lost and may be sent again now.

@@ -21,9 +21,12 @@ const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
 /// Nanoseconds in the unit of the estimates: as fine as will have [`MOST`] fit into 32 bits.
 const UNIT: u64 = 32;
 
-/// Seconds for which the least round-trip time is remembered, as in Linux (`tcp_min_rtt_wlen`): the
-/// path may have become longer (RFC 8985 section 6.2, step 1).
-const MEMORY: u16 = 300;
+/// About a second, in nanoseconds.
+const MOMENT: u64 = 1 << 30;
+
+/// [`MOMENT`]s for which the least round-trip time is remembered, 300 s as in Linux
+/// (`tcp_min_rtt_wlen`): the path may have become longer (RFC 8985 section 6.2, step 1).
+const MEMORY: u16 = 280;
 
 /// The binary logarithm of how many samples in a round trip are reckoned with: a sample then weighs
 /// 1/2048.
@@ -59,7 +62,7 @@ pub(super) struct Rto {
     /// The least sample of late in [`UNIT`]s, at least one (RFC 8985 section 6.2, RACK.min_RTT); 0:
     /// there was none.
     least: u32,
-    /// When that was measured, in seconds that wrap.
+    /// When that was measured, in [`MOMENT`]s that wrap.
     least_at: u16,
     /// How often the timeout has been doubled since the last valid sample.
     backoff: u8,
@@ -122,10 +125,10 @@ impl Rto {
     pub(super) fn on_sample(&mut self, now: Instant, rtt: Duration, frequency: u32) {
         // No more than MOST, which fits.
         let rtt = (nanos(rtt).min(nanos(MOST)) / UNIT) as u32;
-        let since = seconds(now).wrapping_sub(self.least_at);
+        let since = moments(now).wrapping_sub(self.least_at);
         if rtt <= self.least || self.least == 0 || since > MEMORY {
             self.least = rtt.max(1);
-            self.least_at = seconds(now);
+            self.least_at = moments(now);
         }
         if self.knows == Knows::Samples {
             // RFC 6298 section 2.3: alpha 1/8, beta 1/4, RTTVAR before SRTT; RFC 7323 appendix G:
@@ -159,9 +162,10 @@ impl Rto {
     }
 }
 
-/// A clock that is meant to wrap, after 18 hours.
-fn seconds(at: Instant) -> u16 {
-    (at.as_millis() / 1_000) as u16
+/// A clock that is meant to wrap, after 19 hours.
+#[inline]
+fn moments(at: Instant) -> u16 {
+    (at.as_nanos() / MOMENT) as u16
 }
 
 /// One part in 2^`shift` of `new` and the rest of `old`, rounded, but at least a unit nearer to `new`.
@@ -280,7 +284,7 @@ mod tests {
         rto.on_sample(at(200), ms(80), 0);
         rto.on_sample(at(500), ms(200), 0);
         assert_eq!(least(&rto), 80, "it has been seen since");
-        rto.on_sample(at(501), ms(200), 0);
+        rto.on_sample(at(503), ms(200), 0);
         assert_eq!(least(&rto), 200);
         rto.on_sample(at(70_000), ms(90), 0);
         assert_eq!(least(&rto), 90);
