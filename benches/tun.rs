@@ -6,8 +6,8 @@
 //! cargo bench --bench tun          as root, or where user namespaces and /dev/net/tun are allowed
 //! cargo bench --bench tun -- send floor
 //!                                  only the kinds of work with one of these names (send, receive,
-//!                                  receive-default, ping-pong, transactions, crowd, fairness), and
-//!                                  beside those with one of these in theirs (floor, vnet, copy,
+//!                                  receive-default, ping-pong, transactions, crowd, fairness, loss),
+//!                                  and beside those with one of these in theirs (floor, vnet, copy,
 //!                                  smoltcp, veth, ...)
 //! TUNSTACK_BENCH_OFFLOAD=on ...    tunstack with the virtio-net header; without it is `off`
 //! TUNSTACK_BENCH_PROGRAM=PATH ...  another `tunstack` than the one just built
@@ -24,7 +24,8 @@
 //! program serves on tunstack's library, and with the default one, which may grow to four times that.
 //!
 //! Two kinds of work are tunstack's alone: a ping-pong beside very many idle connections (`crowd`),
-//! and one beside flows in bulk, which are to share what there is (`fairness`).
+//! and one beside flows in bulk, which are to share what there is (`fairness`). And one has a network
+//! of its own, in which packets are lost (`loss`).
 
 #![allow(clippy::expect_used)]
 
@@ -40,6 +41,8 @@ mod floor;
 mod floor_link;
 #[path = "tun/kernel_server.rs"]
 mod kernel_server;
+#[path = "tun/loss.rs"]
+mod loss;
 mod measure;
 #[path = "tun/mixture.rs"]
 mod mixture;
@@ -65,7 +68,7 @@ use client::{CONGESTION, Work};
 use measure::is_quick;
 use rows::Plan;
 use side::{
-    CLIENT, CROWD, MIXTURE, SERVE, SERVE_FLOOR, SERVE_KERNEL, SERVE_TUNSTACK, Side, parsed,
+    CLIENT, CROWD, MIXTURE, ROUTE, SERVE, SERVE_FLOOR, SERVE_KERNEL, SERVE_TUNSTACK, Side, parsed,
 };
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         [CLIENT, rest @ ..] => run_client(rest),
         [CROWD, rest @ ..] => crowd::run_client(rest),
         [MIXTURE, rest @ ..] => fairness::run_client(rest),
+        [ROUTE, rest @ ..] => loss::run_router(rest),
         // A test run hands its own words and flags to every bench.
         words if words.contains(&"--bench") => {
             let is_word = |word: &&&str| !word.starts_with('-');
@@ -116,13 +120,16 @@ fn serve_floor(tun: &str, arguments: &[&str]) -> Result<(), String> {
 }
 
 fn serve_kernel(interface: &str, arguments: &[&str]) -> Result<(), String> {
-    let [work, address, buffer] = arguments else {
-        return Err(format!("{SERVE_KERNEL} INTERFACE WORK ADDRESS BUFFER"));
+    let [work, address, buffer, peer] = arguments else {
+        return Err(format!("{SERVE_KERNEL} INTERFACE WORK ADDRESS BUFFER PEER"));
     };
     let work = work_of(work)?;
     let address = SocketAddrV4::new(parsed(address)?, work.port());
-    if interface != "lo" {
-        network::enter_behind_veth(interface, parent_id(), address.ip().octets()[1])?;
+    let (peer, net) = (parsed(peer)?, address.ip().octets()[1]);
+    match interface {
+        "lo" => {}
+        _ if peer == parent_id() => network::enter_behind_veth(interface, peer, net)?,
+        _ => network::enter_behind_router(interface, peer, net)?,
     }
     kernel_server::serve(work, address, parsed(buffer)?).map_err(|error| error.to_string())
 }
@@ -140,7 +147,7 @@ fn run_client(arguments: &[&str]) -> Result<(), String> {
 }
 
 /// The kinds of work that are measured with no other side.
-const ALONE: [&str; 2] = [crowd::NAME, fairness::NAME];
+const ALONE: [&str; 3] = [crowd::NAME, fairness::NAME, loss::NAME];
 
 /// What the words on the command line leave to be measured.
 struct Choice {
@@ -202,6 +209,9 @@ fn compare(words: &[&str]) -> Result<(), String> {
     }
     if choice.has_alone(fairness::NAME) {
         fairness::measure(plan, &processors)?;
+    }
+    if choice.has_alone(loss::NAME) {
+        loss::measure(plan, &processors)?;
     }
     Ok(())
 }

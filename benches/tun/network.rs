@@ -13,6 +13,11 @@ const MTU: u32 = 1_500;
 /// Packets that may wait in an interface; the default of 500 drops.
 const QUEUE: u32 = 5_000;
 
+/// The two ends of the path to the router, and the second byte of its addresses.
+pub(crate) const CLIENT_SIDE: &str = "wan0";
+pub(crate) const ROUTER_SIDE: &str = "wan1";
+const PATH: u8 = 77;
+
 /// Settings of the network that keep one run from telling in the next.
 const SYSCTLS: [(&str, &str); 2] = [
     // What was learnt of a path (its slow start threshold, say) is not kept.
@@ -80,6 +85,16 @@ pub(crate) fn enter_behind_veth(name: &str, peer: u32, net: u8) -> Result<(), St
     ip(&format!("link set {name}p mtu {MTU} up"))
 }
 
+/// The same with a router at the other end: nothing goes there that stands for several segments.
+///
+/// # Errors
+/// When one of them cannot be made.
+pub(crate) fn enter_behind_router(name: &str, router: u32, net: u8) -> Result<(), String> {
+    enter_behind_veth(name, router, net)?;
+    run(&mut without_offload(&format!("{name}p")))?;
+    ip(&format!("route add default via 10.{net}.0.1"))
+}
+
 /// The client's end of the pair.
 ///
 /// # Errors
@@ -89,10 +104,84 @@ pub(crate) fn set_up_veth(name: &str, net: u8) -> Result<(), String> {
     ip(&format!("link set {name} mtu {MTU} up"))
 }
 
+/// The router's end of the pair.
+///
+/// # Errors
+/// When the server has not made it.
+pub(crate) fn set_up_veth_in(router: u32, name: &str, net: u8) -> Result<(), String> {
+    run(&mut inside(router, &ip_command(&format!("address add 10.{net}.0.1/24 dev {name}"))))?;
+    run(&mut inside(router, &without_offload(name)))?;
+    run(&mut inside(router, &ip_command(&format!("link set {name} mtu {MTU} up"))))
+}
+
+/// Takes this process into a network of its own that forwards, joined to that of process `client`.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn enter_router(client: u32) -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNET)
+        .map_err(|error| format!("no network namespace can be made for a router: {error}"))?;
+    ip("link set dev lo up")?;
+    write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    ip(&format!("link add name {ROUTER_SIDE} type veth peer name {CLIENT_SIDE} netns {client}"))
+}
+
+/// One end of the path to the router, with this last byte of its address.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn join(name: &str, last: u8) -> Result<(), String> {
+    ip(&format!("address add 10.{PATH}.0.{last}/24 dev {name}"))?;
+    run(&mut without_offload(name))?;
+    ip(&format!("link set {name} mtu {MTU} txqueuelen {QUEUE} up"))
+}
+
+/// What is for these addresses goes to the router.
+///
+/// # Errors
+/// When there is no path to it.
+pub(crate) fn route(to: &str) -> Result<(), String> {
+    ip(&format!("route add {to} via 10.{PATH}.0.1"))
+}
+
+/// Has the router drop this percentage of what it receives, at random.
+///
+/// # Errors
+/// Without `nft`.
+pub(crate) fn lose(router: u32, percent: u32) -> Result<(), String> {
+    let script = format!(
+        "add table ip loss
+         add chain ip loss arrivals {{ type filter hook prerouting priority filter; }}
+         add rule ip loss arrivals numgen random mod 100 < {percent} counter drop"
+    );
+    run(&mut inside(router, Command::new("nft").arg(script)))
+}
+
+/// The router drops nothing any more.
+///
+/// # Errors
+/// When it does not drop.
+pub(crate) fn heal(router: u32) -> Result<(), String> {
+    run(&mut inside(router, Command::new("nft").args(["delete", "table", "ip", "loss"])))
+}
+
+/// The same command in the network of another process.
+pub(crate) fn inside(process: u32, command: &Command) -> Command {
+    let mut there = Command::new("nsenter");
+    there.arg(format!("--net=/proc/{process}/ns/net")).arg(command.get_program());
+    there.args(command.get_args());
+    there
+}
+
 /// Removes an interface that may not be there any more: the kernel ends what a process had a while
 /// after the process.
 pub(crate) fn remove(name: &str) {
     let _ = ip(&format!("link del dev {name}"));
+}
+
+/// The same in the network of another process.
+pub(crate) fn remove_in(process: u32, name: &str) {
+    let _ = run(&mut inside(process, &ip_command(&format!("link del dev {name}"))));
 }
 
 fn write(path: &str, value: &str) -> Result<(), String> {
@@ -100,13 +189,29 @@ fn write(path: &str, value: &str) -> Result<(), String> {
 }
 
 fn ip(arguments: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(arguments.split(' ')).output();
-    let output = output.map_err(|error| format!("`ip` cannot be run: {error}"))?;
+    run(&mut ip_command(arguments))
+}
+
+fn ip_command(arguments: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(arguments.split(' '));
+    command
+}
+
+/// What would carry several segments as one packet is turned off.
+fn without_offload(name: &str) -> Command {
+    let mut command = Command::new("ethtool");
+    command.args(["-K", name, "tso", "off", "gso", "off", "gro", "off"]);
+    command
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?} cannot be run: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let message = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`ip {arguments}` failed: {}", message.trim()))
+    Err(format!("{command:?} failed: {}", message.trim()))
 }
 
 /// The processors that this process may run on.

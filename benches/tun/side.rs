@@ -3,7 +3,7 @@
 use std::env;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{self, Command};
 
 use super::client::{AT_A_TIME, Work};
 use super::floor::Settings;
@@ -16,6 +16,7 @@ pub(crate) const SERVE_KERNEL: &str = "--serve-kernel";
 pub(crate) const CLIENT: &str = "--client";
 pub(crate) const CROWD: &str = "--crowd";
 pub(crate) const MIXTURE: &str = "--mixture";
+pub(crate) const ROUTE: &str = "--route";
 
 /// Whether tunstack leaves segmentation and checksums to the kernel: what `--offload` is given.
 pub(crate) fn offload() -> String {
@@ -120,6 +121,11 @@ impl Side {
 
     /// The command that serves what `work` needs.
     pub(crate) fn command(self, work: Work) -> Command {
+        self.command_behind(work, process::id())
+    }
+
+    /// The same, with the kernel's TCP joined to the network of this process.
+    pub(crate) fn command_behind(self, work: Work, peer: u32) -> Command {
         let address = self.address().to_string();
         let buffer = if work == Work::ReceiveDefault { GROWN_BUFFER } else { BULK_BUFFER };
         let mut command = this_program();
@@ -148,7 +154,7 @@ impl Side {
             Self::Veth | Self::Loopback => {
                 let buffer = if work == Work::Receive { BULK_BUFFER } else { 0 };
                 command.args([SERVE_KERNEL, self.interface(), work.name(), &address]);
-                command.arg(buffer.to_string());
+                command.args([buffer.to_string(), peer.to_string()]);
             }
         }
         command

@@ -133,6 +133,10 @@ pub(crate) fn serve(
     interface.update_ip_addrs(|addresses| {
         addresses.push(IpCidr::new(address.into(), 24)).expect("there is room for one");
     });
+    // The host, behind which the client may be.
+    let [a, b, c, _] = address.octets();
+    let host = Ipv4Addr::new(a, b, c, 1);
+    interface.routes_mut().add_default_ipv4_route(host).expect("there is room for one");
     let mut server = Server {
         interface,
         tun,
