@@ -1,6 +1,7 @@
 //! What a seed decides before a run starts: settings, faults, and how much is said.
 
 use tunstack::Config;
+use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{Ecn, KeepAlive};
 use tunstack::time::{Duration, Instant};
 
@@ -61,6 +62,7 @@ pub fn settings(random: &mut Random, host: u8, ipv6: bool) -> Config {
     if random.chance(100) {
         tcp.linger = Some(secs(random.between(1, 30)));
     }
+    tcp.congestion = random.pick(&[Congestion::Cubic, Congestion::NewReno]);
     config
 }
 
