@@ -24,6 +24,11 @@ use real::socket;
 /// Recovery from loss waits for timers again and again, so it takes longer than anything else.
 const GUARD_UNDER_LOSS: Duration = Duration::from_secs(1200);
 
+/// Linux's default. Where they are larger, all that a test has under way might lie in the client's.
+fn keep_default_receive_buffers() {
+    fs::write("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456").unwrap();
+}
+
 #[test]
 fn twenty_mebibytes_each_way_survive_five_percent_of_loss() {
     real::test(|| {
@@ -54,6 +59,7 @@ fn transfers_outlive_an_outage_of_fifteen_seconds() {
     real::test(|| {
         const BYTES: usize = 24 * MIB;
         let router = Router::new();
+        keep_default_receive_buffers();
         let scratch = Scratch::new();
         let file = scratch.random_file("file.bin", 1, BYTES);
         let _server = router.inside(|| {
@@ -114,8 +120,7 @@ fn a_reader_that_stops_for_thirty_seconds_misses_nothing() {
         const BYTES: usize = 64 * MIB;
         const PAUSE: Duration = Duration::from_secs(30);
         make_tun();
-        // Linux's default. Where it is larger, what is under way might not fill the buffers.
-        fs::write("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456").unwrap();
+        keep_default_receive_buffers();
         let scratch = Scratch::new();
         let file = scratch.random_file("file.bin", 1, BYTES);
         let folder = format!("80,{}", scratch.folder());
