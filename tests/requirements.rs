@@ -68,7 +68,8 @@ fn all() -> impl Iterator<Item = &'static Requirement> {
 }
 
 /// The only requirements that may be declined though they are a MUST: source routes, which RFC 7126
-/// sections 4.3 and 4.4 have hosts drop, as Linux does, and a report of text that is not kept.
+/// sections 4.3 and 4.4 have hosts drop, as Linux does; a report of text that is not kept; and, where RFC
+/// 8985 has taken their place, three ACKs before a recovery and distrust of all reports after a timeout.
 const DECLINED_MUSTS: [&str; 6] =
     ["2018 5.1 (1) MUST", "2018 5.1 (2) MUST", "2018 8 (2) MUST", "MUST-51", "MUST-52", "MUST-53"];
 /// At most this many a SHOULD of RFC 9293 may be.

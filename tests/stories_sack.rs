@@ -285,6 +285,28 @@ fn recovery_sends_in_proportion_to_what_is_delivered() {
     });
 }
 
+#[test]
+fn a_lost_retransmission_shows_by_one_that_is_reported_beyond_the_hole() {
+    // RFC 8985 6.2; there the peer echoes what came before the hole (RFC 7323 4.3).
+    with_each_isn(|isns| {
+        let mut peer = stamped(isns);
+        peer.writes(10 * MSS as usize);
+        hears_segments(&mut peer, 1..=10);
+        let echo = peer.ts_recent;
+        peer.passes(ms(100));
+        for n in 5..=10 {
+            let line = sack_stamped(&peer, 0, &[(3, n)], echo);
+            peer.sends(&line);
+        }
+        hears_segments(&mut peer, 1..=2);
+        peer.passes(ms(100));
+        let line = sack_stamped(&peer, 0, &[(2, 10)], echo);
+        peer.sends(&line);
+        peer.hears(&segment(1));
+        assert_eq!(info(&peer).timeouts, 0);
+    });
+}
+
 // What was for nothing.
 
 #[test]

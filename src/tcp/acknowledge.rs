@@ -271,9 +271,8 @@ impl Connection {
             // RFC 6298 section 5.2
             self.timers.stop(Timer::Retransmit);
         } else {
-            // With nothing in flight it tells the congestion controller of a pause (RFC 5681
-            // section 4.1).
-            // RFC 6298 section 5.3
+            // RFC 6298 section 5.3. With nothing in flight it tells the congestion controller of a
+            // pause (RFC 5681 section 4.1).
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
         if self.flight.has_reneged() {
