@@ -1,7 +1,7 @@
 //! What happens when a timer runs out (RFC 9293 section 3.10.8).
 
 use super::congestion::Loss;
-use super::output::Probe;
+use super::probe::Probe;
 use super::recovery::Phase;
 use super::{CloseReason, Connection, Events, Mark, State, Timer};
 use crate::time::{Duration, Instant};

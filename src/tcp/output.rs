@@ -5,7 +5,6 @@ use core::fmt;
 use core::num::NonZeroU16;
 
 use super::recovery::Phase;
-use super::tail_loss::TailLoss;
 use super::{Connection, Mark, State, Timer};
 use crate::time::{Duration, Instant};
 use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange, WindowScale};
@@ -71,21 +70,10 @@ impl fmt::Display for Outgoing {
     }
 }
 
-/// Why the peer is asked to say where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// Its window is closed.
-    Window,
-    /// It has been silent.
-    KeepAlive,
-    /// What was sent last may have been lost (RFC 8985 section 7.3).
-    TailLoss,
-}
-
 /// New text that goes out: a segment, which may be one of several that go out together.
 #[derive(Clone, Copy, Debug)]
-struct Fresh {
-    range: SeqRange,
+pub(super) struct Fresh {
+    pub(super) range: SeqRange,
     /// Another may go out behind it in one super-segment: it is as long as a segment can be, has no
     /// FIN, and ends no burst.
     may_be_followed: bool,
@@ -275,7 +263,7 @@ impl Connection {
     }
 
     /// Something is sent again.
-    fn note_resent(&mut self, now: Instant, range: SeqRange) {
+    pub(super) fn note_resent(&mut self, now: Instant, range: SeqRange) {
         self.retransmissions = self.retransmissions.saturating_add(1);
         self.recovery.on_sent(range.len());
         self.recovery.on_resent(range.len(), self.ts_clock(now));
@@ -284,7 +272,7 @@ impl Connection {
     /// The segment that carries `range`, with the FIN if `range` reaches over it; if it has not
     /// been sent before, `size` is what each segment of it takes, but the last.
     #[inline]
-    fn send_range(
+    pub(super) fn send_range(
         &mut self,
         now: Instant,
         range: SeqRange,
@@ -308,68 +296,6 @@ impl Connection {
             flags |= Flags::PSH;
         }
         self.finish(now, range.start, flags, (offset as usize, len as usize), size)
-    }
-
-    /// A segment that the peer must answer, because it lies before its window. The RFC's probe
-    /// of a closed window carries a byte of new data; Linux's, and this one, carries none, so that
-    /// no byte is in flight that the peer may or may not have kept. The receiver owes an ACK for
-    /// either (section 3.10.7.4, first step).
-    fn send_probe(&mut self, now: Instant, probe: Probe) -> Option<Outgoing> {
-        let needed = match probe {
-            Probe::Window => self.snd.wnd == 0,
-            Probe::KeepAlive => true,
-            Probe::TailLoss => return self.send_loss_probe(now),
-        };
-        needed.then(|| self.finish(now, self.snd.una - 1, Flags::empty(), (0, 0), None))
-    }
-
-    /// TLP_send_probe (RFC 8985 section 7.3): new data if the peer's window allows, one segment more
-    /// than the congestion window; otherwise the segment that was sent last.
-    fn send_loss_probe(&mut self, now: Instant) -> Option<Outgoing> {
-        let (last, _) = self.flight.last()?;
-        let fresh = self.take_new(now, true);
-        let is_retransmission = fresh.is_none();
-        let outgoing = match fresh {
-            Some(fresh) => self.send_taken(now, fresh.range, fresh.range.len(), &fresh),
-            // The path may carry less by now: then it is left to the retransmission timer.
-            None if last.len() > self.effective_mss() + 1 => return None,
-            None => {
-                self.flight.on_last_sent_again(now);
-                self.note_resent(now, last);
-                let again = self.send_range(now, last, Flags::empty(), None);
-                Outgoing { retransmission: true, ..again }
-            }
-        };
-        self.tail_loss.on_probe(self.snd.nxt, is_retransmission);
-        self.timers.stop(Timer::LossProbe);
-        // "the sender MUST re-arm the RTO timer, not the PTO timer".
-        self.timers.set(Timer::Retransmit, now + self.rto.current());
-        Some(outgoing)
-    }
-
-    /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2). A timer
-    /// that could send nothing is not set: running out, it would only put off the retransmission
-    /// timer (section 7.3), and with each new segment it would do so again. As long as it is set,
-    /// new segments move it no further than to the retransmission timer, which they do not move.
-    pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
-        if self.flight.is_waiting() {
-            // The slot is taken by the reordering timer: with that something is known, and there is
-            // nothing to be probed (section 8: they are "mutually exclusive").
-            return;
-        }
-        let may = self.settings.tail_loss_probe
-            && self.negotiated.sack
-            && self.tail_loss.may_probe()
-            && !self.recovery.is_under_way()
-            && !self.flight.has_sacked()
-            && self.state.is_synchronized();
-        match (self.rto.srtt_nanos(), self.flight.last()) {
-            (Some(srtt), Some((_, single))) if may => {
-                let at = TailLoss::due(now, srtt, single);
-                self.timers.set_before(Timer::LossProbe, at, Timer::Retransmit);
-            }
-            _ => self.timers.stop(Timer::LossProbe),
-        }
     }
 
     /// New text, the FIN, or both. Full-sized segments that may go out at once are put together up
@@ -397,7 +323,13 @@ impl Connection {
     }
 
     /// What has been taken goes out as `range`, which ends with `last`, in segments of this size.
-    fn send_taken(&mut self, now: Instant, range: SeqRange, size: u32, last: &Fresh) -> Outgoing {
+    pub(super) fn send_taken(
+        &mut self,
+        now: Instant,
+        range: SeqRange,
+        size: u32,
+        last: &Fresh,
+    ) -> Outgoing {
         if self.settings.not_sent_low_water < u32::MAX {
             // Sending makes room, too.
             self.notice_room();
@@ -415,7 +347,7 @@ impl Connection {
 
     /// Takes the next segment of new text, with the FIN behind it or alone, into the flight, if it
     /// may go out; a probe waits neither for a full segment nor for the congestion window.
-    fn take_new(&mut self, now: Instant, probing: bool) -> Option<Fresh> {
+    pub(super) fn take_new(&mut self, now: Instant, probing: bool) -> Option<Fresh> {
         if self.snd.fin_sent {
             return None;
         }
@@ -611,7 +543,7 @@ impl Connection {
 
     /// Every segment of a synchronized connection goes through here, so that each carries the
     /// right ACK, window, timestamps and SACK blocks.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         now: Instant,
         seq: SeqNum,
