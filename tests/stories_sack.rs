@@ -209,6 +209,108 @@ fn a_lost_end_is_repaired_by_a_probe_and_what_it_reports() {
 }
 
 #[test]
+fn where_a_retransmission_gets_no_answer_a_probe_asks_before_the_timer_runs_out() {
+    // Beyond RFC 8985 7.2, which leaves a recovery that hears nothing to the timeout.
+    with_each_isn(|isns| {
+        let mut peer = plain(isns);
+        peer.writes(20 * MSS as usize);
+        hears_segments(&mut peer, 1..=10);
+        peer.passes(ms(100));
+        peer.sends(&sack(0, &[(2, 10)]));
+        peer.hears(&segment(1));
+        let new = peer.ignores_the_rest() as u32;
+        assert!(new > 0, "it is in proportion to what was delivered");
+        // Two round trips and the grain of timers, instead of a retransmission timeout of 300 ms.
+        peer.hears_within(ms(190)..=ms(210), &segment(11 + new));
+        // What follows it tells that the retransmission is lost.
+        peer.passes(ms(100));
+        peer.sends(&sack(0, &[(2, 10), (11 + new, 11 + new)]));
+        peer.hears(&segment(1));
+        assert_eq!(info(&peer).retries, 0);
+    });
+}
+
+#[test]
+fn without_new_text_the_probe_of_a_recovery_is_what_has_not_been_reported() {
+    with_each_isn(|isns| {
+        let mut peer = plain(isns);
+        peer.writes(10 * MSS as usize);
+        for n in 1..=9 {
+            peer.hears(&segment(n));
+        }
+        peer.ignores_the_rest();
+        peer.passes(ms(100));
+        peer.sends(&sack(0, &[(2, 10)]));
+        hears_segments(&mut peer, [1]);
+        peer.hears_within(ms(190)..=ms(210), &segment(1));
+        // Nor is that answered: one probe is all, and the rest is the timer's.
+        peer.hears_within(ms(290)..=ms(700), &segment(1));
+        assert_eq!(info(&peer).retries, 1);
+        // After a timeout the timer backs off, and nothing is sent in between.
+        peer.hears_within(ms(590)..=ms(1_400), &segment(1));
+        assert_eq!(info(&peer).retries, 2);
+        peer.sends(". 1:1(0) ack 10001");
+        peer.passes(secs(10));
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn who_wants_no_probes_gets_none_in_recovery_either() {
+    with_each_isn(|isns| {
+        let mut peer = Peer::with(isns, |config| config.tcp.tail_loss_probe = false);
+        peer.listens();
+        peer.sends("S 0:0(0) <mss 1000,sackOK>");
+        peer.hears("S. 0:0(0) ack 1");
+        peer.passes(ms(100));
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        peer.writes(20 * MSS as usize);
+        hears_segments(&mut peer, 1..=10);
+        peer.passes(ms(100));
+        peer.sends(&sack(0, &[(2, 10)]));
+        peer.hears(&segment(1));
+        peer.ignores_the_rest();
+        peer.hears_within(ms(290)..=ms(400), &segment(1));
+        assert_eq!(info(&peer).retries, 1);
+    });
+}
+
+#[test]
+fn while_a_hole_is_being_filled_there_is_room_to_write_what_goes_out_behind_it() {
+    // SND.UNA stands still, and what is reported makes room in the network, but none in a buffer
+    // that holds no more than the window.
+    with_each_isn(|isns| {
+        let mut peer = open(isns, "mss 1000,sackOK,wscale 7");
+        let text = [0; 1 << 20];
+        // Bytes that go out.
+        let fills = |peer: &mut Peer| {
+            peer.stack.write(peer.id, &text).unwrap();
+            peer.all().iter().map(|packet| packet.text.len() as u32).sum::<u32>()
+        };
+        let mut acked = 0;
+        // Until the window is more than the buffer holds at least.
+        while info(&peer).cwnd < 200 * MSS {
+            acked += fills(&mut peer);
+            peer.passes(ms(100));
+            peer.sends(&format!(". 1:1(0) ack {}", 1 + acked));
+        }
+        let flight = fills(&mut peer) / MSS;
+        peer.passes(ms(100));
+        // All but the first of them arrive.
+        let mut sent = 0;
+        for reported in 4..=flight {
+            let (start, end) = (1 + acked + MSS, 1 + acked + reported * MSS);
+            peer.sends(&format!(". 1:1(0) ack {} <sack {start}:{end}>", 1 + acked));
+            sent += fills(&mut peer) / MSS;
+        }
+        assert_eq!(info(&peer).phase, Phase::Recovery);
+        // In proportion: the window is halved, and the retransmission is one of them.
+        assert!(sent.abs_diff(flight / 2) < 5, "{sent} for {flight} segments");
+    });
+}
+
+#[test]
 fn below_the_acknowledged_a_report_counts_too() {
     // An ACK that was overtaken reports what the one that overtook it had no room for.
     with_each_isn(|isns| {

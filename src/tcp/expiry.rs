@@ -35,7 +35,7 @@ impl Connection {
     /// The end of the flight is probed (RFC 8985 section 7.3); "regardless of whether a loss probe was
     /// sent" the retransmission timer starts anew.
     fn on_loss_probe_timeout(&mut self, now: Instant) {
-        if self.tail_loss.may_probe() && self.recovery.phase() == Phase::Open {
+        if self.tail_loss.may_probe() && self.recovery.may_probe() {
             self.probe_owed = Some(Probe::TailLoss);
         }
         if !self.flight.is_empty() {

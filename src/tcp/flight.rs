@@ -445,16 +445,37 @@ impl Flight {
         self.on_sent_again(0, now);
     }
 
-    /// The newest segment, and whether it is the only one.
-    pub(super) fn last(&self) -> Option<(SeqRange, bool)> {
-        self.records.back().map(|record| (record.range, self.records.len() == 1))
+    /// Whether a single segment is out; `None`: none at all.
+    pub(super) fn is_single(&self) -> Option<bool> {
+        (!self.records.is_empty()).then_some(self.records.len() == 1)
     }
 
-    /// The newest segment has been sent again, as a probe.
+    /// The newest segment of those in the network.
+    pub(super) fn last_in_network(&self) -> Option<SeqRange> {
+        self.index_of_last().map(|at| self.records[at].range)
+    }
+
+    /// The newest segment of those in the network has been sent again, as a probe.
     pub(super) fn on_last_sent_again(&mut self, now: Instant) {
-        if let Some(last) = self.records.len().checked_sub(1) {
+        if let Some(last) = self.index_of_last() {
             self.on_sent_again(last, now);
         }
+    }
+
+    /// The index of the newest record in the network.
+    fn index_of_last(&self) -> Option<usize> {
+        let mut at = self.records.len();
+        while let Some(before) = at.checked_sub(1) {
+            let record = &self.records[before];
+            if record.is_in_network() {
+                return Some(before);
+            }
+            // To the start of the run that it lies in.
+            let runs = if record.sacked { &self.sacked } else { &self.lost };
+            let run = runs.at_or_after(record.range.start);
+            at = run.map_or(before, |run| self.index_of_start(run.start) as usize).min(before);
+        }
+        None
     }
 
     /// A record that is in the network has been sent again.

@@ -249,7 +249,11 @@ impl Connection {
         self.window_use.note(self.snd.una, self.snd.nxt, in_network, full);
     }
 
-    fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
+    pub(super) fn send_again(&mut self, now: Instant, range: SeqRange) -> Outgoing {
+        if self.timestamps.is_some() && self.recovery.reordering.is_seen() {
+            let window = self.reordering_window();
+            self.flight.on_overtaking(now, window);
+        }
         self.flight.on_retransmitted(range, now);
         self.note_resent(now, range);
         if range.start == self.snd.una && self.negotiated.sack {
@@ -258,6 +262,7 @@ impl Connection {
         } else {
             self.timers.start(Timer::Retransmit, now + self.rto.current());
         }
+        self.schedule_loss_probe(now);
         let outgoing = self.send_range(now, range, Flags::empty(), None);
         Outgoing { retransmission: true, ..outgoing }
     }

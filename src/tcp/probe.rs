@@ -2,6 +2,7 @@
 //! has been silent (section 3.8.4), or the end of a flight may be lost (RFC 8985 section 7).
 
 use super::output::Outgoing;
+use super::recovery::Phase;
 use super::tail_loss::TailLoss;
 use super::{Connection, Timer};
 use crate::time::Instant;
@@ -33,33 +34,45 @@ impl Connection {
     }
 
     /// TLP_send_probe (RFC 8985 section 7.3): new data if the peer's window allows, one segment more
-    /// than the congestion window; otherwise the segment that was sent last.
+    /// than the congestion window; otherwise the segment that was sent last. Where losses are being
+    /// repaired, what is lost comes first, and what the peer has reported need not be sent again.
     fn send_loss_probe(&mut self, now: Instant) -> Option<Outgoing> {
-        let (last, _) = self.flight.last()?;
-        let fresh = self.take_new(now, true);
-        let is_retransmission = fresh.is_none();
-        let outgoing = match fresh {
-            Some(fresh) => self.send_taken(now, fresh.range, fresh.range.len(), &fresh),
-            // The path may carry less by now: then it is left to the retransmission timer.
-            None if last.len() > self.effective_mss() + 1 => return None,
-            None => {
-                self.flight.on_last_sent_again(now);
-                self.note_resent(now, last);
-                let again = self.send_range(now, last, Flags::empty(), None);
-                Outgoing { retransmission: true, ..again }
-            }
-        };
-        self.tail_loss.on_probe(self.snd.nxt, is_retransmission);
+        let outgoing = self.next_for_probe(now)?;
+        let repeats = outgoing.retransmission && self.recovery.phase() == Phase::Open;
+        self.tail_loss.on_probe(self.snd.nxt, repeats);
         self.timers.stop(Timer::LossProbe);
         // "the sender MUST re-arm the RTO timer, not the PTO timer".
         self.timers.set(Timer::Retransmit, now + self.rto.current());
         Some(outgoing)
     }
 
+    fn next_for_probe(&mut self, now: Instant) -> Option<Outgoing> {
+        let most = self.effective_mss();
+        if let Some(range) = self.flight.next_lost(most) {
+            return Some(self.send_again(now, range));
+        }
+        if let Some(fresh) = self.take_new(now, true) {
+            return Some(self.send_taken(now, fresh.range, fresh.range.len(), &fresh));
+        }
+        // The path may carry less by now: then it is left to the retransmission timer.
+        let last = self.flight.last_in_network().filter(|last| last.len() <= most + 1)?;
+        self.flight.on_last_sent_again(now);
+        self.note_resent(now, last);
+        let again = self.send_range(now, last, Flags::empty(), None);
+        Some(Outgoing { retransmission: true, ..again })
+    }
+
     /// Sets the timer of the loss probe, if this flight may be probed (RFC 8985 section 7.2). A timer
     /// that could send nothing is not set: running out, it would only put off the retransmission
     /// timer (section 7.3), and with each new segment it would do so again. As long as it is set,
     /// new segments move it no further than to the retransmission timer, which they do not move.
+    ///
+    /// The RFC would have no probe in fast recovery, nor where something is reported, because then
+    /// other mechanisms find what is lost. They all live on ACKs. A peer that reports what it has
+    /// with few ACKs, as Linux does with all after the third, answers a retransmission with a
+    /// single one: if either is lost, and the window lets nothing else out, nothing but a timeout
+    /// is left, which on a short path is a thousand round trips. So there is a probe here where the
+    /// RFC has none, one at a time as ever.
     pub(super) fn schedule_loss_probe(&mut self, now: Instant) {
         if self.flight.is_waiting() {
             // The slot is taken by the reordering timer: with that something is known, and there is
@@ -69,12 +82,14 @@ impl Connection {
         let may = self.settings.tail_loss_probe
             && self.negotiated.sack
             && self.tail_loss.may_probe()
-            && !self.recovery.is_under_way()
-            && !self.flight.has_sacked()
+            && self.recovery.may_probe()
+            && !self.flight.has_reneged()
             && self.state.is_synchronized();
-        match (self.rto.srtt_nanos(), self.flight.last()) {
-            (Some(srtt), Some((_, single))) if may => {
-                let at = TailLoss::due(now, srtt, single);
+        match (self.rto.srtt_nanos(), self.flight.is_single()) {
+            (Some(srtt), Some(single)) if may => {
+                // What repairs a hole is acknowledged at once (RFC 5681 section 4.2).
+                let delayed = single && self.recovery.phase() == Phase::Open;
+                let at = TailLoss::due(now, srtt, delayed);
                 self.timers.set_before(Timer::LossProbe, at, Timer::Retransmit);
             }
             _ => self.timers.stop(Timer::LossProbe),

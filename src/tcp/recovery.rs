@@ -84,9 +84,9 @@ impl Recovery {
         self.duplicates > 0
     }
 
-    /// Whether losses are being repaired, or duplicate ACKs have come that may stand for one.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.phase != Phase::Open || self.duplicates > 0
+    /// Whether a silence may be asked about: after a timeout the timer backs off instead.
+    pub(super) fn may_probe(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Fast)
     }
 
     /// Whether nothing is, nor has been so lately that reports of it may still come.

@@ -278,6 +278,9 @@ impl Connection {
         {
             self.timers.set(Timer::Retransmit, now + self.rto.current());
         }
+        if report.delivery.len > 0 {
+            self.schedule_loss_probe(now);
+        }
     }
 
     /// The peer has thrown away what it had reported (RFC 2018 section 8): it is believed no longer
