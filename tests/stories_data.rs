@@ -27,7 +27,7 @@ fn past_quick_acks(isns: Isns, options: &str) -> (Peer, u32) {
         next = end;
         peer.reads(1_000);
     }
-    peer.passes(ms(1_000));
+    peer.passes(ms(100));
     peer.ignores_the_rest();
     (peer, next)
 }
@@ -160,6 +160,37 @@ fn later_a_small_segment_is_acknowledged_after_40_ms() {
         peer.sends(&format!("P. {next}:{end}(100) ack 1"));
         peer.hears_within(ms(1)..=ms(40), &format!(". 1:1(0) ack {end}"));
         peer.passes(ms(500));
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn after_a_silence_a_peer_that_only_sends_is_acknowledged_at_once_again() {
+    // It may be in slow start; Linux does so after a retransmission timeout's time.
+    with_each_isn(|isns| {
+        let (mut peer, mut next) = past_quick_acks(isns, "mss 1460");
+        peer.passes(secs(1));
+        for _ in 0..16 {
+            let end = next + 100;
+            peer.sends(&format!("P. {next}:{end}(100) ack 1"));
+            peer.hears(&format!(". 1:1(0) ack {end}"));
+            next = end;
+        }
+        peer.sends(&format!("P. {next}:{}(100) ack 1", next + 100));
+        peer.hears_nothing();
+        // Not one that gets answers: those carry the ACK.
+        peer.writes(50);
+        let next = next + 100;
+        peer.hears(&format!("P. 1:51(50) ack {next}"));
+        peer.passes(ms(10));
+        peer.sends(&format!("P. {next}:{}(100) ack 51", next + 100));
+        peer.passes(secs(1));
+        peer.ignores_the_rest();
+        peer.writes(50);
+        peer.hears(&format!("P. 51:101(50) ack {}", next + 100));
+        peer.passes(secs(1));
+        peer.ignores_the_rest();
+        peer.sends(&format!("P. {}:{}(100) ack 101", next + 100, next + 200));
         peer.hears_nothing();
     });
 }

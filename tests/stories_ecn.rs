@@ -477,7 +477,7 @@ fn the_ack_of_a_mark_is_not_delayed() {
         for n in 0..20 {
             peer.sends(&format!(". {}:{}(100) ack 1", 1 + n * 100, 101 + n * 100));
         }
-        peer.passes(secs(1));
+        peer.passes(ms(100));
         peer.ignores_the_rest();
         peer.sends("[ect0] . 2001:2101(100) ack 1");
         peer.hears_within(ms(30)..=ms(50), ". 1:1(0) ack 2101");

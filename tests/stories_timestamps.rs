@@ -86,7 +86,7 @@ fn a_delayed_acknowledgment_echoes_the_first_of_what_it_acknowledges() {
             next += 1_000;
             peer.reads(1_000);
         }
-        peer.passes(ms(1_000));
+        peer.passes(ms(100));
         peer.ignores_the_rest();
         for (n, stamp) in [(0, 1_010), (1, 1_020)] {
             let (from, to) = (next + 1_000 * n, next + 1_000 * (n + 1));

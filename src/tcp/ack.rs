@@ -3,7 +3,7 @@
 use super::challenge::ChallengeLimit;
 use crate::time::{Duration, Instant};
 
-/// Segments at the start of a connection that are acknowledged without delay: the peer is in slow
+/// Segments at the start of a connection, or after a silence, that are acknowledged without delay: the peer is in slow
 /// start and every ACK opens its window. Linux has the same number.
 const QUICK: u8 = 16;
 
@@ -55,6 +55,12 @@ impl AckDebt {
         }
         self.raise(Owed::Delayed);
         true
+    }
+
+    /// The peer is at its start again.
+    #[cold]
+    pub(super) fn quicken(&mut self) {
+        self.quick = QUICK;
     }
 
     /// Something is owed before the next packet is read: a duplicate ACK for text beyond a hole,

@@ -481,6 +481,11 @@ impl Connection {
     fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, size: u32) {
         self.rcv.nxt += advanced;
         self.bytes_received += u64::from(advanced);
+        if now.since(self.last_text) > self.rto.current() && self.last_sent <= self.last_text {
+            // The peer, which only sends, has been silent for as long as its timer runs: it may be in
+            // slow start again. As in Linux.
+            self.ack.quicken();
+        }
         self.last_text = now;
         if self.ack.on_text(advanced, len, size) {
             self.timers.start(Timer::DelayedAck, now + self.settings.delayed_ack);
