@@ -42,13 +42,39 @@ pub(super) struct Sent {
     pub(super) lost: bool,
     /// The peer has reported all of it as received.
     pub(super) sacked: bool,
+    /// Something was sent again so soon after it that it may arrive first, and have the peer throw
+    /// this away.
+    pub(super) outrun: bool,
+    /// Microseconds of RACK.rtt when something that was sent later was first delivered; 0: nothing
+    /// was yet.
+    pub(super) overtaken_rtt: u32,
 }
 
 impl Sent {
+    /// Of `range`, sent for the first time.
+    fn new(range: SeqRange, sent_at: Instant) -> Self {
+        Self {
+            range,
+            sent_at,
+            retransmitted: false,
+            lost: false,
+            sacked: false,
+            outrun: false,
+            overtaken_rtt: 0,
+        }
+    }
+
     /// When it was last sent, for comparison with others.
     #[inline]
     fn transmission(&self) -> Transmission {
         Transmission { at: self.sent_at, end: self.range.end }
+    }
+
+    /// Something that was sent later has been delivered, when RACK.rtt was `rtt` nanoseconds.
+    fn note_overtaken(&mut self, rtt: u64) {
+        if self.overtaken_rtt == 0 {
+            self.overtaken_rtt = u32::try_from(rtt / 1_000).unwrap_or(u32::MAX).max(1);
+        }
     }
 
     /// Whether it is in the network for the first time.
@@ -137,6 +163,8 @@ pub(super) struct Flight {
     lost: Runs,
     /// Sequence numbers in it.
     lost_len: u32,
+    /// Of these, what says nothing of congestion.
+    excused_len: u32,
     /// What the peer has reported.
     sacked: Runs,
     /// Sequence numbers in it.
@@ -192,6 +220,7 @@ impl Flight {
         records: VecDeque::new(),
         lost: Runs::new(),
         lost_len: 0,
+        excused_len: 0,
         sacked: Runs::new(),
         sacked_len: 0,
         segments_sacked: 0,
@@ -384,7 +413,7 @@ impl Flight {
             return;
         }
         if record.lost {
-            self.lost_len -= record.range.len();
+            self.forget_loss(record.range.len(), record.outrun);
         } else if record.retransmitted {
             self.again_len -= record.range.len();
         }
@@ -406,7 +435,8 @@ impl Flight {
         }
         delivery.len += part.len();
         if record.lost {
-            self.lost_len -= part.len();
+            let outrun = record.outrun;
+            self.forget_loss(part.len(), outrun);
         } else if record.retransmitted {
             self.again_len -= part.len();
         }
@@ -517,9 +547,9 @@ impl Flight {
         debug_assert!(record.lost && record.range.start == range.start);
         let rest = SeqRange { start: range.end, end: record.range.end };
         let whole = *record;
-        *record = Sent { range, sent_at: now, retransmitted: true, lost: false, sacked: false };
+        *record = Sent { retransmitted: true, ..Sent::new(range, now) };
         let sent = record.transmission();
-        self.lost_len -= range.len();
+        self.forget_loss(range.len(), whole.outrun);
         self.lost.remove(range);
         self.again_len += range.len();
         self.queue_resent(sent);
@@ -555,6 +585,7 @@ impl Flight {
         }
         let mut at = una;
         let (mut lost, mut sacked, mut again, mut segments) = (0, 0, 0, 0);
+        let mut excused = 0;
         for record in &self.records {
             assert_eq!(record.range.start, at, "records have no gaps");
             assert!(!record.range.is_empty(), "no record is empty");
@@ -567,6 +598,7 @@ impl Flight {
             assert_eq!(record.lost, holds(&self.lost), "the lost are listed");
             assert_eq!(record.sacked, holds(&self.sacked), "the reported are listed");
             lost += if record.lost { record.range.len() } else { 0 };
+            excused += if record.lost && record.outrun { record.range.len() } else { 0 };
             sacked += if record.sacked { record.range.len() } else { 0 };
             segments += u32::from(record.sacked);
             if record.retransmitted && record.is_in_network() {
@@ -575,6 +607,7 @@ impl Flight {
         }
         assert_eq!(at, nxt, "records reach up to SND.NXT");
         assert_eq!((lost, lost), (self.lost_len, self.lost.check()), "the lost are counted right");
+        assert_eq!(excused, self.excused_len, "and those that are excused");
         assert_eq!((sacked, sacked), (self.sacked_len, self.sacked.check()), "the reported, too");
         assert_eq!(segments, self.segments_sacked);
         assert_eq!(again, self.again_len, "what is out again is counted right");

@@ -99,11 +99,18 @@ impl Rack {
         self.segment.map(|segment| segment.at)
     }
 
+    /// RACK.rtt in nanoseconds.
+    pub(super) fn rtt(&self) -> u64 {
+        self.rtt
+    }
+
     /// When what was sent at `at` is held to be lost if it has not been delivered by then (RFC 8985
-    /// section 6.2, step 5): after RACK.rtt and a reordering window of `window` nanoseconds.
+    /// section 6.2, step 5): after RACK.rtt, or `least` nanoseconds, and a reordering window of
+    /// `window` nanoseconds.
     #[inline]
-    pub(super) fn deadline(&self, at: Instant, window: u64) -> Instant {
-        Instant::from_nanos(at.as_nanos().saturating_add(self.rtt).saturating_add(window))
+    pub(super) fn deadline(&self, at: Instant, window: u64, least: u64) -> Instant {
+        let rtt = self.rtt.max(least);
+        Instant::from_nanos(at.as_nanos().saturating_add(rtt).saturating_add(window))
     }
 }
 

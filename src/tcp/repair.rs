@@ -226,7 +226,7 @@ impl Connection {
     /// that was sent again since, as in Linux (RFC 5681 section 4.3: "two indications of congestion").
     fn enter_recovery_if_due(&mut self, now: Instant, report: &AckReport, again: bool) {
         let due = match self.recovery.phase() {
-            Phase::Open => self.flight.has_lost(),
+            Phase::Open => self.flight.has_congestion_loss(),
             Phase::Timeout => again,
             Phase::Fast | Phase::Shrunk => false,
         };
@@ -259,10 +259,13 @@ impl Connection {
 
     /// RACK's reordering timer has run out (RFC 8985 section 6.2, step 5).
     pub(super) fn on_reordering_timeout(&mut self, now: Instant) {
-        let before = self.recovery.phase();
         let losses = self.detect_losses(now);
-        let may_enter = matches!(before, Phase::Open | Phase::Timeout);
-        if losses.len > 0 && may_enter {
+        let due = match self.recovery.phase() {
+            Phase::Open => self.flight.has_congestion_loss(),
+            Phase::Timeout => true,
+            Phase::Fast | Phase::Shrunk => false,
+        };
+        if losses.len > 0 && due {
             self.enter_recovery(now, 0, self.flight.sacked());
             self.recovery.start_by_timer(self.flight.in_network(), self.effective_mss());
         }

@@ -19,29 +19,35 @@ impl Flight {
     /// First transmissions, in sequence order.
     fn judge_fresh(&mut self, now: Instant, window: u64, losses: &mut Losses) {
         // RACK.segment only ever moves on, so no record is looked at twice.
-        while let Some(record) = self.records.get(self.older as usize)
+        while let Some(record) = self.records.get_mut(self.older as usize)
             && (!record.is_fresh() || self.rack.is_after(record.transmission()))
         {
+            if record.is_fresh() {
+                record.note_overtaken(self.rack.rtt());
+            }
             self.older += 1;
         }
         while self.judged < self.older
             && let Some(record) = self.records.get(self.judged as usize)
         {
             if record.is_fresh() {
-                if self.rack.deadline(record.sent_at, window) > now {
+                if self.deadline_of(record, window) > now {
                     break;
                 }
                 self.mark_lost(self.judged as usize, losses);
             }
             self.judged += 1;
         }
-        // The timer waits for the last of them: "timeout = max(remaining, timeout)".
+        // The timer waits for the last of them: "timeout = max(remaining, timeout)"; and for the first,
+        // which may have been overtaken when RACK.rtt was more.
+        let first = self.records.get(self.judged as usize).filter(|_| self.judged < self.older);
+        let first = first.map(|record| self.deadline_of(record, window));
         let mut at = self.older;
         while at > self.judged {
             at -= 1;
             let record = self.records[at as usize];
             if record.is_fresh() {
-                losses.next_at = Some(self.rack.deadline(record.sent_at, window));
+                losses.next_at = first.max(Some(self.deadline_of(&record, window)));
                 break;
             }
             if record.sacked
@@ -52,6 +58,14 @@ impl Flight {
         }
     }
 
+    /// When a fresh record is held to be lost (RFC 8985 section 6.2, step 5): after RACK.rtt and the
+    /// reordering window. Where a queue drains, what is delivered last has taken less than what was
+    /// sent before it may; RACK.rtt counts as it was when the record was first overtaken, if that is
+    /// more.
+    fn deadline_of(&self, record: &Sent, window: u64) -> Instant {
+        self.rack.deadline(record.sent_at, window, u64::from(record.overtaken_rtt) * 1_000)
+    }
+
     /// What was sent again, in the order in which that was done.
     fn judge_resent(&mut self, now: Instant, window: u64, losses: &mut Losses) {
         while let Some(&sent) = self.again.front() {
@@ -59,7 +73,7 @@ impl Flight {
                 if !self.rack.is_after(sent) {
                     return;
                 }
-                if self.rack.deadline(sent.at, window) > now {
+                if self.rack.deadline(sent.at, window, 0) > now {
                     break;
                 }
                 self.mark_lost(at, losses);
@@ -75,7 +89,7 @@ impl Flight {
         {
             let after = self.again.partition_point(|sent| sent.at <= limit);
             if let Some(last) = after.checked_sub(1).and_then(|last| self.again.get(last)) {
-                let deadline = self.rack.deadline(last.at, window);
+                let deadline = self.rack.deadline(last.at, window, 0);
                 losses.next_at = Some(losses.next_at.map_or(deadline, |at| at.max(deadline)));
             }
         }
@@ -100,13 +114,40 @@ impl Flight {
             return;
         }
         record.lost = true;
-        let range = record.range;
+        let (range, outrun) = (record.range, record.outrun);
         if record.retransmitted {
             self.again_len -= range.len();
         }
         self.lost_len += range.len();
+        self.excused_len += if outrun { range.len() } else { 0 };
         self.lost.insert(range);
         losses.len += range.len();
+    }
+
+    /// `len` sequence numbers, `outrun` or not, are held to be lost no more.
+    pub(super) fn forget_loss(&mut self, len: u32, outrun: bool) {
+        self.lost_len -= len;
+        self.excused_len -= if outrun { len } else { 0 };
+    }
+
+    /// Whether something is held to be lost for want of room on the path.
+    pub(in crate::tcp) fn has_congestion_loss(&self) -> bool {
+        self.lost_len > self.excused_len
+    }
+
+    /// Something is sent again at `now`, with a timestamp, on a path that reorders. It may arrive
+    /// before what was sent less than `window` nanoseconds ago; the peer then holds that to be old and
+    /// throws it away (RFC 7323 section 5.3: "discarding some segments unnecessarily").
+    pub(in crate::tcp) fn on_overtaking(&mut self, now: Instant, window: u64) {
+        let late = now.as_nanos().saturating_sub(window);
+        // Those that were outrun before are the newest of that time: no record is marked twice.
+        let records = self.records.iter_mut().rev();
+        for record in records.take_while(|sent| !sent.outrun && sent.sent_at.as_nanos() >= late) {
+            record.outrun = true;
+            if record.lost {
+                self.excused_len += record.range.len();
+            }
+        }
     }
 
     /// Marks the oldest segment as lost.
@@ -135,7 +176,7 @@ impl Flight {
         }
         let rack = self.rack.or_with(rtt);
         for at in 0..self.records.len() {
-            if at == 0 || rack.deadline(self.records[at].sent_at, window) <= now {
+            if at == 0 || rack.deadline(self.records[at].sent_at, window, 0) <= now {
                 self.mark_lost(at, &mut Losses::default());
             }
         }
@@ -150,7 +191,7 @@ impl Flight {
             record.lost = false;
         }
         self.lost.clear();
-        self.lost_len = 0;
+        (self.lost_len, self.excused_len) = (0, 0);
         self.judge_anew();
     }
 

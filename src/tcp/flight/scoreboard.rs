@@ -44,7 +44,7 @@ impl Flight {
             self.sacked_len += record.range.len();
             delivery.sacked += record.range.len();
             if record.lost {
-                self.lost_len -= record.range.len();
+                self.forget_loss(record.range.len(), record.outrun);
                 self.lost.remove(record.range);
             } else if record.retransmitted {
                 self.again_len -= record.range.len();

@@ -196,6 +196,44 @@ fn the_timer_waits_for_the_last_segment_that_may_be_lost() {
 }
 
 #[test]
+fn while_a_queue_drains_what_was_overtaken_has_as_long_as_what_overtook_it() {
+    // Sent 10 ms apart; the second has waited for 100 ms in a queue, the fifth for none.
+    let mut sender = Sender::new(6, 10);
+    sender.hears(210, 0, &[(1, 2)]);
+    assert_eq!(sender.detects(210, 25).next_at, Some(at(200 + 25)));
+    sender.hears(211, 0, &[(1, 4)]);
+    sender.hears(212, 0, &[(1, 5)]);
+    // RACK.rtt is 172 ms by now, with which the first would be lost after 197.
+    assert_eq!(sender.detects(212, 25), Losses { next_at: Some(at(225)), ..Losses::default() });
+    assert_eq!(sender.detects(225, 25).len, 100);
+}
+
+#[test]
+fn what_a_retransmission_may_overtake_says_nothing_of_congestion_when_it_is_lost() {
+    // Sent 10 ms apart, the first lost and sent again at 100 ms.
+    let mut sender = Sender::new(10, 10);
+    sender.hears(95, 0, &[(1, 4)]);
+    assert_eq!(sender.detects(95, 0).len, 100);
+    assert!(sender.flight.has_congestion_loss());
+    sender.flight.on_overtaking(at(100), 25 * MS);
+    assert_eq!(sender.repairs(100), [0]);
+    // Those sent at 80 and 90 ms had 25 ms to arrive.
+    sender.hears(200, 4, &[(5, 8), (9, 10)]);
+    assert_eq!(sender.detects(200, 0).len, 200);
+    assert!(sender.flight.has_congestion_loss(), "the fifth, of 40 ms");
+    assert_eq!(sender.flight.next_lost(100), Some(sender.range(4, 5)));
+    sender.hears(201, 8, &[(9, 10)]);
+    assert!(sender.flight.has_lost() && !sender.flight.has_congestion_loss(), "the ninth");
+    assert_eq!(sender.repairs(202), [8]);
+    sender.flight.check(sender.start + 800, sender.start + 1_000);
+    // Sent again, it is as any other.
+    sender.flight.on_sent(SeqRange::new(sender.start + 1_000, 100), at(210));
+    sender.hears(320, 8, &[(9, 11)]);
+    assert_eq!(sender.detects(320, 0).len, 100);
+    assert!(sender.flight.has_congestion_loss());
+}
+
+#[test]
 fn a_retransmission_acknowledged_too_soon_tells_nothing() {
     // RFC 8985 section 6.2, step 2: the original has arrived.
     let mut sender = Sender::new(4, 0);
@@ -322,12 +360,28 @@ impl Model {
         (len, sacked)
     }
 
+    /// After RACK.rtt as it is, or as it was when the segment was overtaken if that is more.
+    fn deadline(rtt: u64, segment: &Sent, window: u64) -> Instant {
+        let then = if segment.retransmitted { 0 } else { segment.overtaken_rtt };
+        let rtt = rtt.max(u64::from(then) * 1_000);
+        Instant::from_nanos(segment.sent_at.as_nanos() + rtt + window)
+    }
+
     fn detect(&mut self, now: Instant, window: u64) -> u32 {
         let mut lost = 0;
+        // Of those that were sent once none is lost before one that was sent earlier.
+        let mut earlier = Instant::default();
         for segment in &mut self.segments {
             let older = self.newest.is_some_and(|newest| newest.is_after(segment.transmission()));
-            let deadline = segment.sent_at.as_nanos() + self.rtt + window;
-            if !segment.sacked && !segment.lost && older && deadline <= now.as_nanos() {
+            if older && segment.is_fresh() {
+                segment.note_overtaken(self.rtt);
+            }
+            let mut deadline = Self::deadline(self.rtt, segment, window);
+            if segment.is_fresh() {
+                earlier = earlier.max(deadline);
+                deadline = earlier;
+            }
+            if !segment.sacked && !segment.lost && older && deadline <= now {
                 segment.lost = true;
                 lost += segment.range.len();
             }
@@ -377,9 +431,7 @@ proptest! {
                     for _ in 0..segments {
                         let range = SeqRange::new(nxt, 100);
                         flight.on_sent(range, at(now));
-                        let (retransmitted, lost, sacked) = (false, false, false);
-                        let sent_at = at(now);
-                        model.segments.push(Sent { range, sent_at, retransmitted, lost, sacked });
+                        model.segments.push(Sent::new(range, at(now)));
                         nxt = range.end;
                     }
                 }
@@ -424,12 +476,15 @@ proptest! {
                         !segment.sacked && !segment.lost
                             && model.newest.is_some_and(|newest| newest.is_after(segment.transmission()))
                     });
-                    let latest = waits.map(|segment| segment.sent_at.as_nanos()).max();
-                    let exact = latest.map(|at| Instant::from_nanos(at + model.rtt + window));
-                    // Never too early, and no later than RACK.segment would be lost.
-                    prop_assert!(losses.next_at >= exact, "{:?} {:?}", losses, exact);
+                    let waits: Vec<_> =
+                        waits.map(|segment| Model::deadline(model.rtt, segment, window)).collect();
+                    // Never too early for the first and the last of them, and no later than
+                    // RACK.segment would be lost, or what was overtaken when RACK.rtt was more.
+                    let least = waits.first().max(waits.last()).copied();
+                    let exact = waits.iter().max().copied();
+                    prop_assert!(losses.next_at >= least, "{:?} {:?}", losses, least);
                     let last = model.newest.map(|newest| newest.at.as_nanos() + model.rtt + window);
-                    prop_assert!(losses.next_at <= last.map(Instant::from_nanos));
+                    prop_assert!(losses.next_at <= last.map(Instant::from_nanos).max(exact));
                 }
                 Step::Repair(most) => {
                     for _ in 0..most {
@@ -438,8 +493,7 @@ proptest! {
                         prop_assert_eq!(range, lost.as_ref().map(|segment| segment.range));
                         let (Some(range), Some(segment)) = (range, lost) else { break };
                         flight.on_retransmitted(range, at(now));
-                        (segment.retransmitted, segment.lost) = (true, false);
-                        segment.sent_at = at(now);
+                        *segment = Sent { retransmitted: true, ..Sent::new(segment.range, at(now)) };
                     }
                 }
                 Step::Timeout => {

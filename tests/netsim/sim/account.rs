@@ -21,6 +21,10 @@ pub struct Account {
     pub resent: u64,
     /// Those of them of whose text nothing was lost.
     pub spurious: u64,
+    /// Segments that the receiver has reported as received twice (RFC 2883): of what was sent again
+    /// without need those, and not what it had thrown away because a retransmission had overtaken it
+    /// (RFC 7323 section 5.3).
+    pub twice: u64,
     /// Retransmission timeouts, by the stack's counter.
     pub timeouts: u64,
     /// Those of them at which the last segment sent was lost: nothing that could have arrived behind
