@@ -91,12 +91,13 @@ fn what_was_lost_is_sent_again_with_need_and_what_was_late_without() {
         let mut simulation = Simulation::new(plan);
         assert!(simulation.run_to_the_end(secs(10)));
         let account = &simulation.flows[0].account;
-        (account.segments, account.resent, account.spurious)
+        (account.segments, account.resent, account.spurious, account.twice)
     };
-    assert_eq!(account(&[], None), (40, 0, 0));
-    assert_eq!(account(&[5, 17], None), (42, 2, 0));
-    let (segments, resent, spurious) = account(&[], Some((200_000, ms(40))));
+    assert_eq!(account(&[], None), (40, 0, 0, 0));
+    assert_eq!(account(&[5, 17], None), (42, 2, 0, 0));
+    let (segments, resent, spurious, twice) = account(&[], Some((200_000, ms(40))));
     assert!(spurious > 0 && spurious == resent, "{spurious} of {resent}");
+    assert!(twice > 0 && twice <= spurious, "{twice} came twice");
     assert_eq!(segments - resent, 40);
 }
 

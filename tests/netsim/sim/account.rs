@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use tunstack::wire::Flags;
+use tunstack::wire::codec::{self, Packet as Parsed};
+use tunstack::wire::{Checksum, Flags, Frame};
 
 use super::packets::Packet;
 use super::trace::{Trace, What};
@@ -96,6 +97,28 @@ impl Account {
         self.lost.insert(start, end);
         self.newest_is_lost |= start == self.newest;
         self.trace(at, What::Lost { start, end });
+    }
+
+    /// The receiver sends an acknowledgment.
+    pub fn on_answer(&mut self, packet: &Packet) {
+        // Headers of IPv4 and TCP, and timestamps: with no more there is no report.
+        const PLAIN: usize = 20 + 20 + 12;
+        if packet.bytes.len() <= PLAIN {
+            return;
+        }
+        let frame = Frame { checksum: Checksum::Vouched, ..Frame::plain(&packet.bytes) };
+        let Ok(Parsed::Tcp { segment, .. }) = codec::parse(&frame) else {
+            panic!("a stack has sent what cannot be read");
+        };
+        // RFC 2883 section 4: it lies below the ACK, or within the second block.
+        let blocks = segment.options.sack;
+        if let Some(first) = blocks.as_slice().first() {
+            let below = first.end.is_at_or_before(segment.ack);
+            let within = blocks.as_slice().get(1).is_some_and(|second| {
+                second.start.is_at_or_before(first.start) && first.end.is_at_or_before(second.end)
+            });
+            self.twice += u64::from(below || within);
+        }
     }
 
     /// So many retransmission timers have run out.

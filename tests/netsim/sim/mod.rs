@@ -380,6 +380,8 @@ impl Simulation {
                 capture.on_sent(self.now, &transmit);
             }
             flow.account.on_sent(self.now, &self.packets[id]);
+        } else {
+            flow.account.on_answer(&self.packets[id]);
         }
         Some(id)
     }
