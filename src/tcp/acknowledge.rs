@@ -138,6 +138,7 @@ impl Connection {
             self.grow(now, &report);
         }
         self.set_timers_for_report(now, &report);
+        self.notice_room();
     }
 
     /// Whether the ACK says that a loss probe has repaired a loss, to which the congestion

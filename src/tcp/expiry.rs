@@ -2,7 +2,6 @@
 
 use super::congestion::Loss;
 use super::probe::Probe;
-use super::recovery::Phase;
 use super::{CloseReason, Connection, Events, Mark, State, Timer};
 use crate::time::{Duration, Instant};
 

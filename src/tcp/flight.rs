@@ -271,7 +271,12 @@ impl Flight {
 
     /// The sequence numbers held to be in the network still: the pipe of RFC 6675 section 4.
     pub(super) fn in_network(&self) -> u32 {
-        self.size().saturating_sub(self.lost_len).saturating_sub(self.sacked_len)
+        self.size().saturating_sub(self.out_of_network())
+    }
+
+    /// The others: lost, or reported beyond a hole.
+    pub(super) fn out_of_network(&self) -> u32 {
+        self.lost_len + self.sacked_len
     }
 
     /// Sequence numbers that the peer has reported beyond a hole.
@@ -322,13 +327,7 @@ impl Flight {
     /// A new segment is on its way.
     pub(super) fn on_sent(&mut self, range: SeqRange, now: Instant) {
         debug_assert!(self.records.back().is_none_or(|last| last.range.end == range.start));
-        self.records.push_back(Sent {
-            range,
-            sent_at: now,
-            retransmitted: false,
-            lost: false,
-            sacked: false,
-        });
+        self.records.push_back(Sent::new(range, now));
     }
 
     /// The oldest segment was sent more than once before it was recorded here: a SYN-ACK.
@@ -519,8 +518,7 @@ impl Flight {
         if !record.retransmitted {
             self.again_len += record.range.len();
         }
-        record.sent_at = now;
-        record.retransmitted = true;
+        *record = Sent { retransmitted: true, ..Sent::new(record.range, now) };
         let sent = record.transmission();
         self.queue_resent(sent);
     }

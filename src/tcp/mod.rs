@@ -589,13 +589,15 @@ impl Connection {
     }
 
     /// How much the send buffer may hold: once to twice what the congestion window lets out, so
-    /// that there is always something to send and what waits stays in cache. A power of two, as
-    /// the ring's capacity is: the ring goes round through all of that. No more than there is memory
-    /// for.
+    /// that there is always something to send and what waits stays in cache; and as much for what
+    /// is lost, or arrived behind it, which takes room here but none in the network. A power of two,
+    /// as the ring's capacity is: the ring goes round through all of that. No more than there is
+    /// memory for.
     fn send_limit(&self, room: Room) -> usize {
         /// Before the congestion window says anything of use.
         const LEAST: u32 = 128 << 10;
-        let wanted = self.cwnd().saturating_mul(2).max(LEAST);
+        let used = self.cwnd().saturating_add(self.flight.out_of_network());
+        let wanted = used.saturating_mul(2).max(LEAST);
         let buffer = (1 << wanted.ilog2()).min(self.settings.max_send_buffer);
         let buffer = self.send_buffer.hold(buffer as usize, room);
         let low_water = self.settings.not_sent_low_water;
