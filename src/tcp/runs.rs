@@ -33,7 +33,13 @@ impl Runs {
 
     /// The first run that ends after `seq`: the one that `seq` lies in, or the next one.
     pub(super) fn at_or_after(&self, seq: SeqNum) -> Option<SeqRange> {
-        self.0.get(self.first_after(seq)).copied()
+        match self.0.back() {
+            // The latest one is what is asked for most.
+            Some(last) if last.start.is_at_or_before(seq) => {
+                Some(*last).filter(|last| last.end.is_after(seq))
+            }
+            _ => self.0.get(self.first_after(seq)).copied(),
+        }
     }
 
     /// Whether `range` meets no run, and touches none either: to insert it makes one run more.
@@ -45,6 +51,17 @@ impl Runs {
     /// Adds `range`, merged with the runs that it meets or touches.
     pub(super) fn insert(&mut self, mut range: SeqRange) {
         if range.is_empty() {
+            return;
+        }
+        if let Some(last) = self.0.back_mut()
+            && last.start.is_at_or_before(range.start)
+        {
+            // The latest one is what grows most.
+            if last.end.is_before(range.start) {
+                self.0.push_back(range);
+            } else {
+                last.end = last.end.later(range.end);
+            }
             return;
         }
         let first = self.0.partition_point(|run| run.end.is_before(range.start));

@@ -69,10 +69,10 @@ impl Flight {
     /// What was sent again, in the order in which that was done.
     fn judge_resent(&mut self, now: Instant, window: u64, losses: &mut Losses) {
         while let Some(&sent) = self.again.front() {
+            if !self.rack.is_after(sent) {
+                return;
+            }
             if let Some(at) = self.index_of_resent(sent) {
-                if !self.rack.is_after(sent) {
-                    return;
-                }
                 if self.rack.deadline(sent.at, window, 0) > now {
                     break;
                 }

@@ -13,9 +13,15 @@ impl Flight {
         evidence: &Evidence,
         delivery: &mut Delivery,
     ) {
+        // What lies in a run that is known says nothing: a peer repeats each block with every ACK.
+        let known = self.sacked.at_or_after(block.start);
+        let known = known.filter(|run| run.start.is_at_or_before(block.start));
+        let start = known.map_or(block.start, |run| run.end);
+        if block.end.is_at_or_before(start) {
+            return;
+        }
         // From the first record that starts in it to the last one that ends in it.
-        let first =
-            self.records.partition_point(|record| record.range.start.is_before(block.start));
+        let first = self.records.partition_point(|record| record.range.start.is_before(start));
         let after =
             self.records.partition_point(|record| record.range.end.is_at_or_before(block.end));
         if first >= after {
