@@ -304,8 +304,13 @@ fn refused(folder: &Folder, arguments: &[&str]) -> String {
 /// Strokes and lines of a colour, without the one in the legend.
 fn strokes(svg: &str, color: &str) -> usize {
     let stroke = format!("stroke=\"{color}\"");
-    let lines = svg.lines().filter(|line| line.starts_with("<polyline") && line.contains(&stroke));
-    lines.count().saturating_sub(1)
+    // Dots have round ends.
+    let is_stroke = |line: &&str| {
+        line.starts_with("<path") && line.contains(&stroke) && !line.contains("linecap")
+    };
+    let paths = svg.lines().filter(is_stroke).filter_map(|line| line.split_once(" d=\""));
+    let all: usize = paths.map(|(_, data)| data.matches('m').count()).sum();
+    all.saturating_sub(1)
 }
 
 #[test]
@@ -444,6 +449,72 @@ fn what_cannot_be_drawn_is_refused_in_one_line_that_says_how_to_mend_it() {
         }
     }
     assert_eq!(fs::read(folder.path("capture.svg")).unwrap(), capture, "it is untouched");
+}
+
+/// Samples of the same clock as the run's.
+const SAMPLES: &str = "5000000 sent 0 1448
+25000000 state 14480 - 20000000 0
+90000000 lost 43440 44888
+95000000 state 20272 20272 21000000 3000 12500000
+";
+
+#[test]
+fn what_the_sender_knew_stands_beside_what_was_seen() {
+    let folder = Folder::new("samples");
+    let file = folder.file("run.pcap", &run(&LOST).near_sender.pcap(100));
+    let samples = folder.file("run.trace", SAMPLES.as_bytes());
+    plotted(&[&file, "--samples", &samples]);
+    let svg = fs::read_to_string(folder.path("run.svg")).unwrap();
+    for text in [
+        "window (KiB)",
+        "cwnd",
+        "ssthresh",
+        "smoothed",
+        "pacing rate (MiB/s)",
+        "queue (KiB)",
+        "lost on the way",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(!svg.contains("in flight (KiB)"), "it shares a panel with the window");
+
+    // A stretch of it.
+    let said = plotted(&[&file, "--samples", &samples, "--from", "0.05", "--to", "0.1"]);
+    assert!(said.contains("connection 1,"), "{said}");
+    let svg = fs::read_to_string(folder.path("run.svg")).unwrap();
+    assert!(svg.contains("from 50 ms to 100 ms; ") && !svg.contains("SYN"), "{svg}");
+    assert!(svg.contains(">\n60\n</text>") && !svg.contains(">\n0\n</text>\n<text x=\"150\""));
+    plotted(&[&file, "--to", "0.1"]);
+    assert!(fs::read_to_string(folder.path("run.svg")).unwrap().contains("the first 100 ms"));
+}
+
+#[test]
+fn samples_and_stretches_that_make_no_sense_are_refused_in_one_line() {
+    let folder = Folder::new("wrong-samples");
+    let file = folder.file("run.pcap", &run(&[]).near_sender.pcap(100));
+    let other = folder.file("other.trace", b"9000000000 state 1 - - 0\n");
+    let page = folder.file("page.trace", b"<!DOCTYPE html>\n");
+    let empty = folder.file("empty.trace", b"");
+    let none = folder.path("none.trace");
+    for (arguments, words) in [
+        (vec!["--samples", &none], &["none.trace", "No such file"][..]),
+        (vec!["--samples", &page], &["page.trace", "line 1 is no sample", "simulator"]),
+        (vec!["--samples", &empty], &["empty.trace", "no sample in it"]),
+        (vec!["--samples", &other], &["other.trace", "another time", "the same run"]),
+        (vec!["--samples", &other, "--output", &other], &["overwrite the samples", "--output"]),
+        (vec!["--from", "x"], &["--from", "seconds such as"]),
+        (vec!["--from", "-1"], &["-1"]),
+        (vec!["--to", "inf"], &["--to", "seconds such as"]),
+        (vec!["--from", "0.1", "--to", "0.1"], &["--to", "--from", "later"]),
+        (vec!["--from", "99"], &["--from 99", "connection 1", "give less"]),
+        (vec!["--list", "--to", "1"], &["--list", "--to"]),
+    ] {
+        let all: Vec<&str> = [file.as_str()].into_iter().chain(arguments).collect();
+        let line = refused(&folder, &all);
+        for word in words {
+            assert!(line.contains(word), "no {word:?} in: {line}");
+        }
+    }
 }
 
 #[test]

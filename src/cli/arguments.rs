@@ -147,8 +147,18 @@ pub(super) struct Plot {
     /// Where the picture goes [default: beside the capture, as .svg]
     #[arg(long, value_name = "FILE.svg")]
     pub(super) output: Option<PathBuf>,
+    /// What the sender knows and no segment tells, as the simulator writes it beside its captures: congestion
+    /// window, slow start threshold, round-trip time, pacing rate, queue and losses
+    #[arg(long, value_name = "FILE.trace")]
+    pub(super) samples: Option<PathBuf>,
+    /// Seconds since the connection's first packet from which on it is shown [default: all]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) from: Option<Duration>,
+    /// Seconds up to which it is shown
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) to: Option<Duration>,
     /// List the connections of the capture instead
-    #[arg(long, conflicts_with_all = ["connection", "output"])]
+    #[arg(long, conflicts_with_all = ["connection", "output", "samples", "from", "to"])]
     pub(super) list: bool,
 }
 
@@ -233,6 +243,11 @@ fn port(text: &str) -> Result<NonZeroU16, String> {
 
 fn connection(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "give a number from the list that `--list` prints".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "give seconds such as 1.25".into())
 }
 
 fn mtu(text: &str) -> Result<usize, String> {

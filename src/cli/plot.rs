@@ -1,14 +1,14 @@
 //! `tunstack plot`: a connection of a capture as a picture.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::warn;
 use tunstack::plot::{
     self, Capture, CaptureError, Connection, Connections, Ending, Follower, MAX_CONNECTIONS,
-    MAX_SEGMENTS, SentKind, Trace, Unit, quantity,
+    MAX_SAMPLES, MAX_SEGMENTS, Samples, SamplesError, SentKind, Trace, Unit, quantity,
 };
 use tunstack::time::Instant;
 use tunstack::wire::codec::{self, Observed};
@@ -44,7 +44,12 @@ pub(super) fn run(arguments: &Plot) -> Result<(), Failure> {
         )));
     };
     let output = output(arguments)?;
-    let trace = follow(file, place, connection)?;
+    let mut trace = follow(file, place, connection)?;
+    if let Some(samples) = &arguments.samples {
+        add_samples(samples, file, &mut trace)?;
+    }
+    let shown = cut(arguments, place, connection, &mut trace)?;
+    trace.subtitle = subtitle(connection, &trace, shown);
     let svg = plot::draw(&trace).map_err(Failure::new)?;
     write(&output, svg.as_bytes()).map_err(|error| {
         Failure::new(format!(
@@ -60,15 +65,17 @@ pub(super) fn run(arguments: &Plot) -> Result<(), Failure> {
 fn output(arguments: &Plot) -> Result<PathBuf, Failure> {
     let (file, output) = (&arguments.file, arguments.output.clone());
     let output = output.unwrap_or_else(|| file.with_extension("svg"));
-    let same = match (fs::canonicalize(file), fs::canonicalize(&output)) {
-        (Ok(file), Ok(output)) => file == output,
+    let is_same = |input: &Path| match (fs::canonicalize(input), fs::canonicalize(&output)) {
+        (Ok(input), Ok(output)) => input == output,
         _ => false,
     };
-    if same {
-        return Err(Failure::new(format!(
-            "the picture would overwrite the capture {}: give another file with `--output FILE.svg`",
-            file.display()
-        )));
+    for (what, input) in [("capture", Some(file)), ("samples", arguments.samples.as_ref())] {
+        if let Some(input) = input.filter(|input| is_same(input)) {
+            return Err(Failure::new(format!(
+                "the picture would overwrite the {what} {}: give another file with `--output FILE.svg`",
+                input.display()
+            )));
+        }
     }
     Ok(output)
 }
@@ -141,8 +148,79 @@ fn follow(file: &Path, place: usize, connection: &Connection) -> Result<Trace, F
     }
     let mut trace = follower.finish();
     trace.title = format!("{} to {}", connection.sender(), connection.receiver());
+    if left_out > 0 {
+        trace.subtitle = format!("the last {left_out} are left out");
+    }
+    trace.zero = trace.span().map(|(first, _)| first);
+    Ok(trace)
+}
+
+/// What the sender knew goes into the picture, too.
+fn add_samples(file: &Path, capture: &Path, trace: &mut Trace) -> Result<(), Failure> {
+    let refused = |error: SamplesError| {
+        Failure::new(format!(
+            "cannot read the samples {}: {error}: give what the simulator has written beside the capture",
+            file.display()
+        ))
+    };
+    let opened = File::open(file).map_err(SamplesError::Io).map_err(refused)?;
+    let samples = Samples::read(BufReader::new(opened)).map_err(refused)?;
+    let apart = samples
+        .span()
+        .zip(trace.span())
+        .is_none_or(|(one, other)| one.1 < other.0 || other.1 < one.0);
+    if apart {
+        return Err(Failure::new(format!(
+            "the samples {} are of another time than the connection in {}: give those of the same run",
+            file.display(),
+            capture.display()
+        )));
+    }
+    if samples.left_out() > 0 {
+        warn!("{} samples beyond the first {MAX_SAMPLES} are left out", samples.left_out());
+    }
+    samples.add_to(trace);
+    Ok(())
+}
+
+/// Leaves of the picture what is asked for; answers from when to when, in words, if that is not all.
+fn cut(
+    arguments: &Plot,
+    place: usize,
+    connection: &Connection,
+    trace: &mut Trace,
+) -> Result<Option<String>, Failure> {
+    if arguments.from.is_none() && arguments.to.is_none() {
+        return Ok(None);
+    }
+    let (from, to) = (arguments.from.unwrap_or_default(), arguments.to);
+    if to.is_some_and(|to| to <= from) {
+        return Err(Failure::new("--to lies before --from: give a later time".to_owned()));
+    }
+    let zero = trace.zero.unwrap_or_default();
+    let end = zero + to.unwrap_or(Duration::MAX);
+    if from < connection.duration() {
+        trace.cut(zero + from, end);
+    } else {
+        return Err(Failure::new(format!(
+            "--from {} lies behind the end of connection {}: give less than {}",
+            from.as_secs_f64(),
+            place + 1,
+            connection.duration().as_secs_f64()
+        )));
+    }
+    Ok(Some(match to {
+        Some(to) if from.is_zero() => format!("the first {}", seconds(to)),
+        Some(to) => format!("from {} to {}", seconds(from), seconds(to)),
+        None => format!("from {} on", seconds(from)),
+    }))
+}
+
+/// What there is in numbers, above all of what is shown.
+fn subtitle(connection: &Connection, trace: &Trace, shown: Option<String>) -> String {
     let count = |kind| trace.sent.iter().filter(|sent| sent.kind == kind).count();
     let mut parts = vec![summary(connection)];
+    parts.extend(shown);
     for (kind, name) in [(SentKind::Again, "sent again"), (SentKind::OutOfOrder, "out of order")] {
         match count(kind) {
             0 => {}
@@ -150,11 +228,10 @@ fn follow(file: &Path, place: usize, connection: &Connection) -> Result<Trace, F
             many => parts.push(format!("{many} segments {name}")),
         }
     }
-    if left_out > 0 {
-        parts.push(format!("the last {left_out} are left out"));
+    if !trace.subtitle.is_empty() {
+        parts.push(trace.subtitle.clone());
     }
-    trace.subtitle = parts.join("; ");
-    Ok(trace)
+    parts.join("; ")
 }
 
 /// `1.46 MiB in 20.3 ms, 1234 packets`.

@@ -60,10 +60,17 @@ pub(super) fn font(
     font.color(&color).pos(Pos::new(horizontal, vertical))
 }
 
+/// The two strokes of a cross.
+pub(super) fn cross((x, y): (i32, i32)) -> [[(i32, i32); 2]; 2] {
+    [[(x - 6, y - 6), (x + 6, y + 6)], [(x - 6, y + 6), (x + 6, y - 6)]]
+}
+
 /// The axis of time, which all diagrams of a picture share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     start: Instant,
+    /// Seconds from the zero of the axis to its start.
+    ahead: f64,
     /// Seconds that are shown.
     length: f64,
     scale: Scale,
@@ -71,10 +78,19 @@ pub(super) struct Times {
 
 impl Times {
     /// From the first entry to a little behind the last.
-    pub(super) fn new(span: Option<(Instant, Instant)>) -> Self {
+    pub(super) fn new(span: Option<(Instant, Instant)>, zero: Option<Instant>) -> Self {
         let (start, end) = span.unwrap_or_default();
         let length = end.since(start).as_secs_f64().max(1e-6) * 1.02;
-        Self { start, length, scale: Scale::new(super::Unit::Seconds, length) }
+        let zero = zero.unwrap_or(start);
+        // One of them is none: there is no time before another.
+        let ahead = start.since(zero).as_secs_f64() - zero.since(start).as_secs_f64();
+        Self { start, ahead, length, scale: Scale::new(super::Unit::Seconds, length) }
+    }
+
+    /// The numbers beside the axis, from its start to its end.
+    fn numbers(&self) -> Range<f64> {
+        let divisor = self.scale.divisor;
+        self.ahead / divisor..(self.ahead + self.length) / divisor
     }
 
     /// The share of the axis that has passed at `at`.
@@ -107,7 +123,7 @@ impl<'a> Chart<'a> {
             .margin_top(GAP)
             .set_label_area_size(LabelAreaPosition::Left, LEFT)
             .set_label_area_size(LabelAreaPosition::Bottom, if is_last { BELOW } else { 1 })
-            .build_cartesian_2d(0.0..times.length / times.scale.divisor, scaled)?;
+            .build_cartesian_2d(times.numbers(), scaled)?;
         let text = font(TEXT, INK, HPos::Left, VPos::Top);
         let (_, height) = chart.plotting_area().dim_in_pixel();
         let mut mesh = chart.configure_mesh();
@@ -199,6 +215,14 @@ impl<'a> Chart<'a> {
     /// Draws a point, full or hollow.
     pub(super) fn point(&self, at: (i32, i32), size: u32, style: ShapeStyle) -> Fallible {
         self.area.draw(&Circle::new(at, size, style))
+    }
+
+    /// Draws a cross.
+    pub(super) fn cross(&self, at: (i32, i32), style: ShapeStyle) -> Fallible {
+        for stroke in cross(at) {
+            self.area.draw(&PathElement::new(stroke, style))?;
+        }
+        Ok(())
     }
 
     /// Writes text above or below a point, inside the axes.

@@ -2,7 +2,8 @@
 //!
 //! A [`Trace`] is what a picture shows, and anybody can fill one: a [`Follower`] does from the
 //! segments of a connection in the order in which somebody saw them (a capture, a simulated link),
-//! and a caller who knows more than segments tell, such as a congestion window, adds a [`Panel`].
+//! and a caller who knows more than segments tell, such as a congestion window, adds a [`Panel`], or
+//! [`Samples`] out of a file.
 //! [`draw`] makes an SVG of it.
 //!
 //! A capture is read by [`Capture`], which streams; [`Connections`] tells its packets apart. So the
@@ -31,12 +32,14 @@
 
 mod capture;
 mod chart;
+mod compact;
 mod connections;
 mod coverage;
 mod follower;
 mod link;
 mod picture;
 mod round_trips;
+mod samples;
 mod scoreboard;
 mod thin;
 mod trace;
@@ -47,6 +50,7 @@ pub use connections::{Connection, Connections, MAX_CONNECTIONS};
 pub use follower::{Follower, MAX_SEGMENTS};
 pub use link::Link;
 pub use picture::{DrawError, draw};
+pub use samples::{MAX_SAMPLES, Samples, SamplesError};
 pub use trace::{
     Acked, IN_FLIGHT, Look, Mark, MarkKind, Panel, ROUND_TRIPS, Sacked, Sent, SentKind, Series,
     Side, Trace, Unit,

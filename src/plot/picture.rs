@@ -8,8 +8,9 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::chart::{
     Area, BELOW, BLUE, CYAN, Chart, Fallible, GREY, INK, LEFT, MAGENTA, ORANGE, RED, TEAL, TEXT,
-    Times, font,
+    Times, cross, font,
 };
+use super::compact::compact;
 use super::thin::{Stroke, Strokes};
 use super::trace::{Look, Mark, MarkKind, Panel, SentKind, Series, Side, Trace, Unit};
 use super::units::Scale;
@@ -50,7 +51,7 @@ impl std::error::Error for DrawError {}
 /// Makes an SVG of a trace. The same trace gives the same bytes.
 ///
 /// The size of the result is bounded, whatever the trace holds: what falls on the same pixels is drawn
-/// once, and there are at most 10,000 elements of each kind, which is some 10 MB. Text is left to the
+/// once, and there are at most 10,000 elements of each kind, which is some 1 MB. Text is left to the
 /// fonts of whoever shows it.
 ///
 /// # Errors
@@ -58,7 +59,7 @@ impl std::error::Error for DrawError {}
 pub fn draw(trace: &Trace) -> Result<String, DrawError> {
     let mut svg = String::new();
     draw_into(trace, &mut svg).map_err(|error| DrawError(error.to_string()))?;
-    Ok(svg)
+    Ok(compact(&svg))
 }
 
 fn draw_into(trace: &Trace, svg: &mut String) -> Fallible {
@@ -76,7 +77,7 @@ fn draw_into(trace: &Trace, svg: &mut String) -> Fallible {
         entry.draw(&top, (LEFT.cast_signed() + x, y))?;
     }
     let span = trace.span();
-    let times = Times::new(span);
+    let times = Times::new(span, trace.zero);
     let end = span.unwrap_or_default().1;
     let main = MAIN + if panels.is_empty() { BELOW } else { 0 };
     let (area, below) = rest.split_vertically(main);
@@ -110,15 +111,24 @@ fn top_of_text(trace: &Trace) -> f64 {
     sent.chain(acked).chain(marks).max().unwrap_or(0).max(1) as f64
 }
 
+/// The edges of the window, as far as they are known.
+fn edges(trace: &Trace) -> impl Iterator<Item = f64> + '_ {
+    trace.acks.iter().filter_map(|acked| Some((acked.ack + i64::from(acked.window?)) as f64))
+}
+
 fn range_of_sequence(trace: &Trace) -> std::ops::Range<f64> {
     let top = top_of_text(trace);
-    let window = |acked: &super::Acked| acked.ack as f64 + f64::from(acked.window.unwrap_or(0));
-    let window = trace.acks.iter().map(window).fold(0.0, f64::max);
     let sent = trace.sent.iter().map(|sent| sent.start);
-    let bottom = sent.chain(trace.acks.iter().map(|acked| acked.ack)).min().unwrap_or(0).min(0);
+    // The first byte, unless the picture begins later.
+    let bottom = sent.chain(trace.acks.iter().map(|acked| acked.ack)).min().unwrap_or(0);
+    let bottom = bottom as f64;
+    // A window that would not be seen anyhow takes no room.
+    let most = bottom + (top - bottom) * MOST_WINDOW;
+    let seen = edges(trace).fold(f64::INFINITY, f64::min) < most;
+    let window = if seen { edges(trace).fold(0.0, f64::max).min(most) } else { 0.0 };
     // With room for what is written below the first byte and above the last.
-    let height = top.max(window.min(top * MOST_WINDOW)) - bottom as f64;
-    bottom as f64 - height * 0.05..bottom as f64 + height * 1.05
+    let height = top.max(window) - bottom;
+    bottom - height * 0.05..bottom + height * 1.05
 }
 
 /// How strokes of a kind look: their name, their colour, and how wide and how long they are at least. A
@@ -184,6 +194,10 @@ fn marks(chart: &Chart<'_>, marks: &[Mark]) -> Fallible {
         let label = match mark.kind {
             MarkKind::ZeroWindow => {
                 chart.point((x, y), 8, INK.stroke_width(3))?;
+                continue;
+            }
+            MarkKind::Lost => {
+                chart.cross((x, y), INK.stroke_width(3))?;
                 continue;
             }
             MarkKind::Syn => "SYN",
@@ -266,6 +280,7 @@ enum Symbol {
     Line(u32),
     Dot,
     Ring,
+    Cross,
     /// Text alone.
     Nothing,
 }
@@ -296,6 +311,11 @@ impl Entry {
             }
             Symbol::Dot => area.draw(&Circle::new((x + 14, y), 5, color.filled()))?,
             Symbol::Ring => area.draw(&Circle::new((x + 14, y), 8, color.stroke_width(3)))?,
+            Symbol::Cross => {
+                for stroke in cross((x + 14, y)) {
+                    area.draw(&PathElement::new(stroke, color.stroke_width(3)))?;
+                }
+            }
             Symbol::Nothing => {}
         }
         let style = font(TEXT, INK, HPos::Left, VPos::Center);
@@ -316,8 +336,9 @@ fn legend(trace: &Trace) -> Vec<Entry> {
         add(present, text, color, Symbol::Stroke(width));
     }
     add(!trace.acks.is_empty(), "acknowledged", TEAL, Symbol::Line(3));
-    let known = trace.acks.iter().any(|acked| acked.window.is_some());
-    add(known, "window edge", GREY, Symbol::Line(3));
+    let known = edges(trace).next().is_some();
+    let top = range_of_sequence(trace).end;
+    add(edges(trace).any(|edge| edge < top), "window edge", GREY, Symbol::Line(3));
     let unknown = !trace.acks.is_empty() && !known;
     add(unknown, "(window: scale unknown, no SYN)", GREY, Symbol::Nothing);
     for (duplicate, (text, color, width, _)) in SACKS {
@@ -326,6 +347,8 @@ fn legend(trace: &Trace) -> Vec<Entry> {
     }
     let zero = trace.marks.iter().any(|mark| mark.kind == MarkKind::ZeroWindow);
     add(zero, "zero window", INK, Symbol::Ring);
+    let lost = trace.marks.iter().any(|mark| mark.kind == MarkKind::Lost);
+    add(lost, "lost on the way", INK, Symbol::Cross);
     entries
 }
 

@@ -5,8 +5,8 @@ use std::mem;
 
 /// The most strokes of a kind, and the most dots of a series, that a picture holds.
 ///
-/// One element takes some 100 bytes, so a picture with all kinds of strokes and four such series has
-/// 10 MB at most. A bulk transfer has a stroke for each column of pixels, 200 KB in all.
+/// One element takes some 10 bytes, so a picture with all kinds of strokes and four such series has
+/// 1 MB at most. A bulk transfer has a stroke for each column of pixels, 50 KB in all.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
 /// A vertical stroke, in pixels; `top` is the smaller number.

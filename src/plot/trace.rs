@@ -32,6 +32,8 @@ pub struct Trace {
     pub marks: Vec<Mark>,
     /// What is drawn below, from top to bottom.
     pub panels: Vec<Panel>,
+    /// Where the axis of time has its zero; with none it is the earliest entry.
+    pub zero: Option<Instant>,
 }
 
 /// Title of the panel with the bytes in flight that a [`Follower`](super::Follower) fills.
@@ -62,6 +64,28 @@ impl Trace {
             || Series { name: name.into(), look, points: Vec::new() },
         );
         &mut series[at].points
+    }
+
+    /// Leaves what is from `from` to `to`. What stands until something else comes stands from `from` on.
+    pub fn cut(&mut self, from: Instant, to: Instant) {
+        let is_in = |at: Instant| (from..=to).contains(&at);
+        self.sent.retain(|sent| is_in(sent.at));
+        self.sacks.retain(|sacked| is_in(sacked.at));
+        self.marks.retain(|mark| is_in(mark.at));
+        let before = self.acks.iter().rfind(|acked| acked.at < from).copied();
+        self.acks.retain(|acked| is_in(acked.at));
+        if let Some(before) = before {
+            self.acks.insert(0, Acked { at: from, ..before });
+        }
+        for series in self.panels.iter_mut().flat_map(|panel| &mut panel.series) {
+            let before = series.points.iter().rfind(|point| point.0 < from).copied();
+            series.points.retain(|point| is_in(point.0));
+            if let Some((_, value)) = before
+                && series.look == Look::Steps
+            {
+                series.points.insert(0, (from, value));
+            }
+        }
     }
 
     /// The earliest and the latest time of any entry.
@@ -157,6 +181,8 @@ pub enum MarkKind {
     Reset,
     /// A window of nothing was announced.
     ZeroWindow,
+    /// The network has dropped a segment that begins here: somebody knows who is no observer.
+    Lost,
 }
 
 /// A diagram below the sequence numbers.
@@ -221,5 +247,32 @@ mod tests {
         assert_eq!((window.series.len(), queue.series.len()), (2, 1));
         assert!(window.series.iter().all(|series| series.points.len() == 3));
         assert_eq!(trace.span(), Some((Instant::ZERO, Instant::from_millis(2))));
+    }
+
+    #[test]
+    fn a_cut_leaves_what_stands_at_its_beginning() {
+        let mut trace = Trace::default();
+        for n in 0..10 {
+            let (at, seq) = (Instant::from_millis(n), n as i64);
+            trace.sent.push(Sent { at, start: seq, len: 1, kind: SentKind::New });
+            trace.sacks.push(Sacked { at, start: seq, len: 1, duplicate: false });
+            trace.marks.push(Mark { at, seq, side: Side::Sender, kind: MarkKind::Lost });
+            if n % 5 == 0 {
+                trace.acks.push(Acked { at, ack: seq, window: None });
+                trace.series("a", Unit::Count, "steps", Look::Steps).push((at, n as f64));
+                trace.series("a", Unit::Count, "dots", Look::Dots).push((at, n as f64));
+            }
+        }
+        let (from, to) = (Instant::from_nanos(3_500_000), Instant::from_millis(7));
+        trace.cut(from, to);
+        let starts: Vec<_> = trace.sent.iter().map(|sent| sent.start).collect();
+        assert_eq!(starts, [4, 5, 6, 7]);
+        assert_eq!((trace.sacks.len(), trace.marks.len()), (4, 4));
+        let acks: Vec<_> = trace.acks.iter().map(|acked| (acked.at, acked.ack)).collect();
+        let five = Instant::from_millis(5);
+        assert_eq!(acks, [(from, 0), (five, 5)]);
+        let [steps, dots] = &trace.panels[0].series[..] else { panic!("{:?}", trace.panels) };
+        assert_eq!(steps.points, [(from, 0.0), (five, 5.0)]);
+        assert_eq!(dots.points, [(five, 5.0)]);
     }
 }

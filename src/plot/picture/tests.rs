@@ -4,11 +4,16 @@ use super::super::{Acked, Sent};
 use super::*;
 
 /// Lines and strokes of a colour, without those of the legend.
-fn strokes(svg: &str, color: RGBColor) -> Vec<&str> {
+fn strokes(svg: &str, color: RGBColor) -> usize {
     let RGBColor(r, g, b) = color;
     let stroke = format!("stroke=\"#{r:02X}{g:02X}{b:02X}\"");
-    let all = svg.lines().filter(|line| line.starts_with("<polyline") && line.contains(&stroke));
-    all.skip(1).collect()
+    // Dots have round ends.
+    let is_stroke = |line: &&str| {
+        line.starts_with("<path") && line.contains(&stroke) && !line.contains("linecap")
+    };
+    let paths = svg.lines().filter(is_stroke).filter_map(|line| line.split_once(" d=\""));
+    let all: usize = paths.map(|(_, data)| data.matches('m').count()).sum();
+    all.saturating_sub(1)
 }
 
 fn at(millis: u64) -> Instant {
@@ -33,11 +38,11 @@ fn trace() -> Trace {
 fn a_stroke_for_each_segment_and_a_line_for_acknowledgements_and_window() {
     let svg = draw(&trace()).unwrap();
     assert!(svg.starts_with("<svg width=\"1800\"") && svg.ends_with("</svg>\n"));
-    assert_eq!(strokes(&svg, BLUE).len(), 10);
-    assert_eq!(strokes(&svg, RED).len(), 1);
-    assert_eq!(strokes(&svg, TEAL).len(), 1);
-    assert_eq!(strokes(&svg, GREY).len(), 1);
-    assert_eq!(strokes(&svg, MAGENTA).len(), 0);
+    assert_eq!(strokes(&svg, BLUE), 10);
+    assert_eq!(strokes(&svg, RED), 1);
+    assert_eq!(strokes(&svg, TEAL), 1);
+    assert_eq!(strokes(&svg, GREY), 1);
+    assert_eq!(strokes(&svg, MAGENTA), 0);
     assert!(svg.contains("a &lt; b &amp; &quot;c&quot;"), "the title is escaped");
     for text in ["sequence number (KiB)", "time (ms)", "sent again", "window edge"] {
         assert!(
@@ -73,7 +78,7 @@ fn the_axis_ends_behind_the_last_value_of_a_series() {
     assert!(!svg.contains("\nrate\n"), "one series with the panel's name has no legend");
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
     // The strokes of one column, since a pixel has more time now.
-    assert_eq!(strokes(&svg, RED).len(), 1);
+    assert_eq!(strokes(&svg, RED), 1);
 }
 
 #[test]
@@ -91,6 +96,42 @@ fn segments_without_number_make_a_picture_that_can_be_shown() {
         trace.series("b", Unit::Count, "b", Look::Steps).push((at, value));
     }
     let svg = draw(&trace).unwrap();
-    assert!(svg.len() < 5 << 20, "{} bytes", svg.len());
-    assert!(strokes(&svg, RED).len() > 1_000);
+    assert!(svg.len() < 1 << 20, "{} bytes", svg.len());
+    assert!(strokes(&svg, RED) > 1_000);
+}
+
+#[test]
+fn a_cut_keeps_its_place_on_both_axes() {
+    let mut trace = trace();
+    trace.zero = Some(at(0));
+    trace.cut(at(50), at(100));
+    let svg = draw(&trace).unwrap();
+    // Of the ten segments five, and the one that was sent again.
+    assert_eq!((strokes(&svg, BLUE), strokes(&svg, RED)), (5, 1));
+    for text in ["50", "100", "4", "8"] {
+        assert!(svg.contains(&format!(">\n{text}\n</text>")), "{text}: {svg}");
+    }
+    assert!(!svg.contains(">\n0\n</text>"), "neither axis begins at nothing: {svg}");
+}
+
+#[test]
+fn a_window_far_above_the_text_takes_no_room() {
+    let mut trace = trace();
+    for acked in &mut trace.acks {
+        acked.window = Some(1_000_000);
+    }
+    let svg = draw(&trace).unwrap();
+    assert!(svg.contains("sequence number (KiB)") && svg.contains(">\n10\n</text>"), "{svg}");
+    assert!(!svg.contains(">\n12\n</text>") && !svg.contains("window edge"), "{svg}");
+}
+
+#[test]
+fn what_the_network_has_lost_is_crossed_out() {
+    let mut trace = trace();
+    assert!(!draw(&trace).unwrap().contains("lost on the way"));
+    trace.marks.push(Mark { at: at(40), seq: 4_000, side: Side::Sender, kind: MarkKind::Lost });
+    let svg = draw(&trace).unwrap();
+    assert!(svg.contains("lost on the way"));
+    // A cross is two strokes; those of the legend are not counted.
+    assert_eq!(strokes(&svg, INK), 3);
 }
