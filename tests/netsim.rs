@@ -7,6 +7,7 @@
 //! | `TUNSTACK_NETSIM=full cargo test --release --test netsim -- --nocapture` | prints all scenarios at full length |
 //! | `TUNSTACK_NETSIM=goals cargo test --release --test netsim -- --nocapture` | prints what is to be reached and what is |
 //! | `TUNSTACK_NETSIM=speed cargo test --release --test netsim -- --nocapture` | prints how fast the simulator is |
+//! | `TUNSTACK_NETSIM=pictures cargo test --release --test netsim` | makes the pictures of the README anew |
 //! | `TUNSTACK_NETSIM=SCENARIO TUNSTACK_NETSIM_OUT=DIRECTORY cargo test --release --test netsim` | writes a trace and a capture of its first flow, for each controller |
 //!
 //! The simulator is in [`sim`], its own laws in `laws`.
@@ -21,6 +22,9 @@ mod goals;
 mod laws;
 #[path = "netsim/models.rs"]
 mod models;
+#[cfg(feature = "cli")]
+#[path = "netsim/pictures.rs"]
+mod pictures;
 #[path = "netsim/runs.rs"]
 mod runs;
 #[path = "netsim/scenarios.rs"]
@@ -32,12 +36,12 @@ mod sim;
 mod table;
 
 use std::fs;
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::time::ClockId;
-use scenarios::{CONTROLLERS, Length};
+use scenarios::{CONTROLLERS, Length, Named, Scenario};
 use sim::Simulation;
 use sim::trace::{Capture, Trace};
 
@@ -72,32 +76,47 @@ fn what_is_asked_for_is_printed() {
         }
         "goals" => println!("{}", goals::text()),
         "speed" => speed(),
-        name => record(name),
+        #[cfg(feature = "cli")]
+        "pictures" => pictures::draw(),
+        name => record_all(name),
     }
 }
 
-/// Runs the scenario of this name and writes what there is to draw of its first flow.
-fn record(name: &str) {
+/// Runs the scenario of this name with each controller and writes what there is to draw of its first
+/// flow.
+fn record_all(name: &str) {
     let all = scenarios::scenarios(Length::Quick);
     let Some(scenario) = all.iter().find(|scenario| scenario.name == name) else {
         let names: Vec<_> = all.iter().map(|scenario| scenario.name).collect();
-        panic!("TUNSTACK_NETSIM={name}: full, goals, speed, or one of {}", names.join(" "));
+        panic!(
+            "TUNSTACK_NETSIM={name}: full, goals, speed, pictures, or one of {}",
+            names.join(" ")
+        );
     };
     let directory = std::env::var_os("TUNSTACK_NETSIM_OUT").unwrap_or_else(|| ".".into());
-    for &(controller, which) in CONTROLLERS {
-        let mut plan = scenario.plan(1, [which; 2]);
-        plan.common.checksums = true;
-        let mut simulation = Simulation::new(plan);
-        let path = |kind| Path::new(&directory).join(format!("{name}-{controller}.{kind}"));
-        let capture = fs::File::create(path("pcap")).unwrap();
-        simulation.flows[0].capture = Some(Capture::new(capture).unwrap());
-        simulation.flows[0].account.trace = Some(Trace::default());
-        simulation.run_to(scenario.times.1);
-        let mut file = BufWriter::new(fs::File::create(path("trace")).unwrap());
-        let trace = simulation.flows[0].account.trace.as_ref();
-        trace.expect("it was put there").write(&mut file).unwrap();
-        println!("{} and {}", path("trace").display(), path("pcap").display());
+    for &named in CONTROLLERS {
+        let files = record(scenario, named, Path::new(&directory));
+        let [trace, capture] = files.each_ref().map(|file| file.display());
+        println!("{trace} and {capture}: tunstack plot {capture} --samples {trace}");
     }
+}
+
+/// Runs a scenario and writes a trace and a capture of its first flow.
+fn record(scenario: &Scenario, (name, which): Named, directory: &Path) -> [PathBuf; 2] {
+    let mut plan = scenario.plan(1, [which; 2]);
+    plan.common.checksums = true;
+    let mut simulation = Simulation::new(plan);
+    let files =
+        ["trace", "pcap"].map(|kind| directory.join(format!("{}-{name}.{kind}", scenario.name)));
+    let capture = BufWriter::new(fs::File::create(&files[1]).unwrap());
+    simulation.flows[0].capture = Some(Capture::new(capture).unwrap());
+    simulation.flows[0].account.trace = Some(Trace::default());
+    simulation.run_to(scenario.times.1);
+    let mut file = BufWriter::new(fs::File::create(&files[0]).unwrap());
+    let trace = simulation.flows[0].account.trace.as_ref();
+    trace.expect("it was put there").write(&mut file).unwrap();
+    file.flush().unwrap();
+    files
 }
 
 /// How many segments with text, each with what it takes to acknowledge it, are simulated in a second

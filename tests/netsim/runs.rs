@@ -223,6 +223,19 @@ fn a_trace_and_a_capture_hold_what_has_happened() {
     let first = lines.lines().find(|line| line.contains("sent")).unwrap();
     assert!(first.ends_with(" sent 0 1448"), "{first}");
     assert!(lines.lines().any(|line| line.contains(" state 14480 - 4")), "{lines}");
+    #[cfg(feature = "plot")]
+    {
+        // It is what `tunstack plot` reads.
+        let samples = tunstack::plot::Samples::read(lines.as_bytes()).unwrap();
+        let first = trace.samples[0].at;
+        assert_eq!(samples.span().map(|(from, _)| from.as_nanos()), Some(first));
+        let mut drawn = tunstack::plot::Trace::default();
+        samples.add_to(&mut drawn);
+        let lost = count(|what| matches!(what, What::Lost { .. }));
+        assert_eq!(drawn.marks.len() as u64, lost);
+        let titles: Vec<_> = drawn.panels.iter().map(|panel| panel.title.as_str()).collect();
+        assert_eq!(titles, ["window", "round-trip time", "queue"]);
+    }
 
     // Each packet of the sender that entered the network, and each that came back.
     let bytes = file.0.lock().unwrap().clone();

@@ -244,7 +244,9 @@ impl Flow {
         let stack = &self.hosts[End::Sender.index()].stack;
         if let Some(info) = self.connection.and_then(|id| stack.info(id)) {
             let (cwnd, ssthresh, srtt) = (info.cwnd, info.ssthresh, info.rtt);
-            self.account.trace(now, What::State { cwnd, ssthresh, srtt, queue });
+            // No controller that can be chosen paces.
+            let pacing = None;
+            self.account.trace(now, What::State { cwnd, ssthresh, srtt, queue, pacing });
         }
     }
 }

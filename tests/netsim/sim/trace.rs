@@ -13,13 +13,13 @@
 //!                               may now send up to byte WINDOW
 //! TIME sacked START END         one of the SACK blocks that arrives with it
 //! TIME marked                   the acknowledgment says that a packet was marked (ECE)
-//! TIME state CWND SSTHRESH SRTT QUEUE
+//! TIME state CWND SSTHRESH SRTT QUEUE PACING
 //!                               after the sender has acted on it: bytes, bytes (`-` for none yet),
 //!                               nanoseconds (`-` for none yet), bytes that wait in the queue that
-//!                               the flow's text passes
+//!                               the flow's text passes, bytes per second (`-` if it does not pace)
 //! ```
 //!
-//! Bytes count from 0 at the first byte of the stream, so nothing wraps.
+//! Bytes count from 0 at the first byte of the stream, so nothing wraps. `tunstack plot --samples` reads it.
 //!
 //! [`Capture`] writes what the sender's side sees as a capture file.
 
@@ -53,7 +53,7 @@ pub enum What {
     Acked { end: u64, window: u64 },
     Sacked { start: u64, end: u64 },
     Marked,
-    State { cwnd: u32, ssthresh: u32, srtt: Option<Duration>, queue: u64 },
+    State { cwnd: u32, ssthresh: u32, srtt: Option<Duration>, queue: u64, pacing: Option<u64> },
 }
 
 impl fmt::Display for Sample {
@@ -66,7 +66,7 @@ impl fmt::Display for Sample {
             What::Acked { end, window } => write!(f, "{at} acked {end} {window}"),
             What::Sacked { start, end } => write!(f, "{at} sacked {start} {end}"),
             What::Marked => write!(f, "{at} marked"),
-            What::State { cwnd, ssthresh, srtt, queue } => {
+            What::State { cwnd, ssthresh, srtt, queue, pacing } => {
                 write!(f, "{at} state {cwnd} ")?;
                 match ssthresh {
                     u32::MAX => write!(f, "- ")?,
@@ -76,7 +76,11 @@ impl fmt::Display for Sample {
                     None => write!(f, "- ")?,
                     Some(srtt) => write!(f, "{} ", srtt.as_nanos())?,
                 }
-                write!(f, "{queue}")
+                write!(f, "{queue} ")?;
+                match pacing {
+                    None => write!(f, "-"),
+                    Some(pacing) => write!(f, "{pacing}"),
+                }
             }
         }
     }
