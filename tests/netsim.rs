@@ -5,7 +5,7 @@
 //! | `cargo test --test netsim` | compares `tests/netsim/table.txt` with what happens now |
 //! | `TUNSTACK_NETSIM_WRITE=1 cargo test --test netsim` | writes that table anew |
 //! | `TUNSTACK_NETSIM=full cargo test --release --test netsim -- --nocapture` | prints all scenarios at full length |
-//! | `TUNSTACK_NETSIM=goals cargo test --release --test netsim -- --nocapture` | prints what is to be reached and what is |
+//! | `TUNSTACK_NETSIM=goals cargo test --release --test netsim -- --nocapture` | prints what is to be reached and what is, and fails if that is less than it was |
 //! | `TUNSTACK_NETSIM=speed cargo test --release --test netsim -- --nocapture` | prints how fast the simulator is |
 //! | `TUNSTACK_NETSIM=pictures cargo test --release --test netsim` | makes the pictures of the README anew |
 //! | `TUNSTACK_NETSIM=SCENARIO TUNSTACK_NETSIM_OUT=DIRECTORY cargo test --release --test netsim` | writes a trace and a capture of its first flow, for each controller |
@@ -74,7 +74,11 @@ fn what_is_asked_for_is_printed() {
             let rows = table::all_rows(Length::Full);
             println!("{}\n{}", table::text(&rows), table::details(&rows));
         }
-        "goals" => println!("{}", goals::text()),
+        "goals" => {
+            let (text, complaints) = goals::check(Length::Full);
+            println!("{text}");
+            assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        }
         "speed" => speed(),
         #[cfg(feature = "cli")]
         "pictures" => pictures::draw(),
