@@ -3,7 +3,8 @@
 //! as by a kernel at the other end of a TUN. And one byte to and fro, beside many idle connections.
 //!
 //! ```text
-//! cargo bench --bench packet_path                                  the table
+//! cargo bench --bench packet_path                                  the tables
+//! cargo bench --bench packet_path -- acks                          what an ACK costs, alone
 //! TUNSTACK_BENCH_SEGMENTS=20000 TUNSTACK_BENCH_PAIR=tunstack ...   one configuration, once, for a
 //!                                                                  profiler; PAIRS has their names
 //! ```
@@ -24,6 +25,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use measure::{Quartiles, interleave, is_quick, output_within, processor_time, verdict};
+use pair::acks::{AckStream, LAN, Lost};
 use pair::smoltcp::SmoltcpPair;
 use pair::tunstack::{Checksums, TunstackPair, TunstackPingPong};
 use pair::{Counts, MTU, Pair, SEGMENT};
@@ -39,9 +41,12 @@ const GOAL_WITH_IDLE: f64 = 1.2;
 /// this much of its rate.
 const GOAL_PING_PONG: f64 = 1.1;
 const GOAL_PING_PONG_RATE: f64 = 0.95;
+/// At most this many times the instructions for an ACK with little in flight.
+const GOAL_FLIGHT: f64 = 1.5;
 /// The configurations by name. Behind it may stand how many idle connections are beside, as in
-/// `tunstack+1000`.
-const PAIRS: [&str; 4] = ["tunstack", "tunstack-vouched", "smoltcp", "ping-pong"];
+/// `tunstack+1000`, or how many segments are in flight, as in `sack+86000`.
+const PAIRS: [&str; 7] =
+    ["tunstack", "tunstack-vouched", "smoltcp", "ping-pong", "ack", "sack", "holes"];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -54,18 +59,39 @@ struct Plan {
     idle_smoltcp: usize,
     /// Segments of which the instructions are counted.
     counted: u64,
+    /// Segments of a large flight: 10 Gb/s for 100 ms.
+    flight: u32,
+    /// ACKs of which the instructions are counted.
+    acks: u64,
 }
 
-const FULL: Plan =
-    Plan { repeats: 31, segments: 100_000, idle: 100_000, idle_smoltcp: 1_000, counted: 20_000 };
-const QUICK: Plan =
-    Plan { repeats: 3, segments: 10_000, idle: 1_000, idle_smoltcp: 100, counted: 2_000 };
+const FULL: Plan = Plan {
+    repeats: 31,
+    segments: 100_000,
+    idle: 100_000,
+    idle_smoltcp: 1_000,
+    counted: 20_000,
+    flight: 86_000,
+    acks: 20_000,
+};
+const QUICK: Plan = Plan {
+    repeats: 3,
+    segments: 10_000,
+    idle: 1_000,
+    idle_smoltcp: 100,
+    counted: 2_000,
+    flight: 860,
+    acks: 200,
+};
 
 fn main() {
     if let Some(segments) = env::var_os("TUNSTACK_BENCH_SEGMENTS") {
         return run_once(&segments.to_string_lossy());
     }
     let plan = if is_quick() { QUICK } else { FULL };
+    if env::args().any(|argument| argument == "acks") {
+        return acks(plan);
+    }
     let Plan { repeats, segments, .. } = plan;
     println!(
         "{MTU} bytes MTU, {SEGMENT} bytes of data in a segment, checksums computed and verified \
@@ -79,6 +105,7 @@ fn main() {
     with_idle(plan);
     ping_pong(plan);
     instructions(plan);
+    acks(plan);
 }
 
 /// One configuration once.
@@ -100,6 +127,9 @@ fn pair_named(name: &str) -> Box<dyn Pair> {
         "tunstack-vouched" => Box::new(TunstackPair::new(Checksums::Vouched, idle)),
         "smoltcp" => Box::new(SmoltcpPair::new(idle)),
         "ping-pong" => Box::new(TunstackPingPong::new(idle)),
+        "ack" => Box::new(AckStream::new(idle as u32, Lost::Nothing)),
+        "sack" => Box::new(AckStream::new(idle as u32, Lost::First)),
+        "holes" => Box::new(AckStream::new(idle as u32, Lost::Many)),
         _ => panic!("TUNSTACK_BENCH_PAIR={name}: use one of {PAIRS:?}, with +NUMBER or without"),
     }
 }
@@ -253,7 +283,7 @@ fn compare(
 fn instructions(Plan { counted: segments, idle, .. }: Plan) {
     let count = |name: &str| {
         Some(
-            (instructions_of(name, 2 * segments)? - instructions_of(name, segments)?)
+            (instructions_of(name, 2 * segments, None)? - instructions_of(name, segments, None)?)
                 / segments as f64,
         )
     };
@@ -289,12 +319,50 @@ fn instructions(Plan { counted: segments, idle, .. }: Plan) {
     );
 }
 
-/// The instructions of a whole run; `None` without valgrind.
-fn instructions_of(name: &str, segments: u64) -> Option<f64> {
+/// What an ACK costs with little in flight and with much.
+fn acks(Plan { acks: counted, flight, .. }: Plan) {
+    let per_ack = |name: &str, function: &str| {
+        let function = format!("*pair::acks::{function}");
+        Some(instructions_of(name, counted, Some(&function))? / counted as f64)
+    };
+    let Some(least) = per_ack(&format!("ack+{LAN}"), "take_in") else {
+        return println!("SKIPPED: instructions per ACK, for valgrind is not installed.");
+    };
+    assert!(least > 100.0, "the function has gone that the instructions are of");
+    println!(
+        "\n| an ACK, {LAN} and {flight} segments in flight | instructions to take it in | | | to send a \
+         segment | |\n|---|---|---|---|---|---|"
+    );
+    for (kind, what) in [
+        ("ack", "two segments acknowledged"),
+        ("sack", "two reported, the oldest lost"),
+        ("holes", "two reported, every 31st lost"),
+    ] {
+        let [(few, few_sent), (many, many_sent)] = [LAN, flight].map(|flight| {
+            let name = format!("{kind}+{flight}");
+            let mut stream = pair_named(&name);
+            stream.run(counted);
+            let let_out = stream.counts().bytes as f64 / SEGMENT as f64 / counted as f64;
+            let counted = |function| per_ack(&name, function).expect("valgrind has just worked");
+            (counted("take_in"), counted("send") / let_out)
+        });
+        let ratio = many / few;
+        println!(
+            "| {what} | {few:.0} | {many:.0} | {ratio:.2}, goal {GOAL_FLIGHT}: {} | {few_sent:.0} | \
+             {many_sent:.0} |",
+            verdict(ratio, GOAL_FLIGHT)
+        );
+    }
+}
+
+/// The instructions of a whole run, or of one function and what it calls; `None` without valgrind.
+fn instructions_of(name: &str, segments: u64, function: Option<&str>) -> Option<f64> {
     let this = env::current_exe().expect("this program has a path");
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(function.map(|_| "--collect-atstart=no"))
+        .args(function.map(|function| format!("--toggle-collect={function}")))
         .arg(this)
         // A string instruction (`rep movsb`) would count once for each byte that it copies.
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1073741824")

@@ -14,6 +14,7 @@
 //! [`Segments`](::tunstack::device::Segments) into frames, and those are copied. Time is a number that moves on by the same steps for both, and timers are looked at every turn
 //! (smoltcp does that inside its polls). Nothing is allocated on the way.
 
+pub(crate) mod acks;
 pub(crate) mod smoltcp;
 pub(crate) mod tunstack;
 
