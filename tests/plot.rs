@@ -506,6 +506,7 @@ fn samples_and_stretches_that_make_no_sense_are_refused_in_one_line() {
         (vec!["--from", "-1"], &["-1"]),
         (vec!["--to", "inf"], &["--to", "seconds such as"]),
         (vec!["--from", "0.1", "--to", "0.1"], &["--to", "--from", "later"]),
+        (vec!["--to", "0"], &["--to", "--from", "later"]),
         (vec!["--from", "99"], &["--from 99", "connection 1", "give less"]),
         (vec!["--list", "--to", "1"], &["--list", "--to"]),
     ] {

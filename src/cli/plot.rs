@@ -195,7 +195,10 @@ fn cut(
     }
     let (from, to) = (arguments.from.unwrap_or_default(), arguments.to);
     if to.is_some_and(|to| to <= from) {
-        return Err(Failure::new("--to lies before --from: give a later time".to_owned()));
+        return Err(Failure::new(
+            "--to is not later than --from, which is 0 if it is not given: give a later time"
+                .to_owned(),
+        ));
     }
     let zero = trace.zero.unwrap_or_default();
     let end = zero + to.unwrap_or(Duration::MAX);
