@@ -205,6 +205,10 @@ fn single(length: Length) -> Vec<Scenario> {
     all.extend([
         timed(lan("lan-1g", mbit(1_000)).queue(150_000), (20, 150), (500, 3_000)),
         timed(lan("lan-10g", mbit(10_000)).queue(1_500_000), (5, 25), (100, 600)),
+        timed(lan("lan-loss-1%", mbit(1_000)).queue(150_000), (20, 400), (500, 20_000))
+            .with(|plan| plan.links.iter_mut().for_each(|link| link.loss = Loss::Random(10_000))),
+        timed(lan("lan-loss-5%", mbit(1_000)).queue(150_000), (20, 2_000), (500, 60_000))
+            .with(|plan| plan.links.iter_mut().for_each(|link| link.loss = Loss::Random(50_000))),
         timed(
             Scenario::new("dsl-10m", mbit(10), ms(20)).tenths(40),
             (2_000, 15_000),
