@@ -59,7 +59,7 @@
 //! | half-open entries, accept queue | 4,096 each for a listener | `somaxconn` |
 //! | connections | 4,194,304 | 2 GiB at 512 bytes each |
 //! | receive window | 64 KiB, growing to 6 MiB with what the reader takes in a round-trip time: twice that, and up to six times while it grows | Linux's rule (dynamic right-sizing): a sender in slow start is never held back, and a slow path is not offered megabytes. Memory is taken only by what waits |
-//! | send buffer | a power of two, once to twice the congestion window, 128 KiB to 4 MiB | enough to keep the window full, and small enough to stay in cache |
+//! | send buffer | a power of two, once to twice the congestion window and what is lost or reported beyond a hole, 128 KiB to 4 MiB | enough to keep the window full, also while a hole is being filled, and small enough to stay in cache |
 //! | room in the send buffer | told from a third of it on | as Linux; the application is not woken by each ACK |
 //! | memory of all buffers | 1 GiB | the largest buffers both ways of a hundred connections, or the first window of 16,000; Linux allows about as much (`tcp_mem`) on a machine of 11 GiB |
 //! | drained buffers and empty flights kept for the next | 64 of each kind, with at most 2 MiB | a batch of packets sets no more connections to work; they drain with each question and answer, and nothing need be allocated for the next |
@@ -68,7 +68,7 @@
 //! | MSS floor | 48 | see above |
 //! | congestion control | CUBIC with HyStart++ | RFC 9438, RFC 9406; what peers are used to from Linux. NewReno is there to choose, and others can be brought along (`tcp::congestion::Controller`); the choice can be changed on a live connection, which keeps its window |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
-//! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's |
+//! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO; also while losses are being repaired | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's; of losses see below |
 //! | reordering window | none before reordering has been seen, once three segments are reported or losses are being repaired; else a quarter of the least round-trip time of the last five minutes, more with each round trip that brings a D-SACK, at most a round trip | RFC 8985 section 6.2 |
 //! | reordering timer | 2 ms later than the RFC's sum | the grain of clocks, as in Linux |
 //! | runs of reported segments | 4,096 | with every hundredth segment lost a window of 600 MB has so many |
@@ -192,6 +192,17 @@
 //!   retransmission itself hides from it what RFC 8985 section 6.2, step 3, would see.
 //! - *RACK.rtt* is that of the segment looked at last, in sequence order, where the RFC goes by the
 //!   order of transmissions: as in Linux. Where a hole is filled it is the longer of the two.
+//! - *A recovery that hears nothing is asked about* (`tcp/probe.rs`). RFC 8985 section 7.2 would have no
+//!   probe there. But Linux answers all that comes behind the third report with few ACKs, and a
+//!   retransmission with a single one; where that is lost, and the window lets nothing else out, only
+//!   the timeout is left. With one packet in a hundred lost that happened once in ten thousand
+//!   segments, and on a path of 0.1 ms was nearly half of the time.
+//! - *What a retransmission overtakes says nothing of congestion* on a path that reorders: it carries a
+//!   newer timestamp, and the peer then throws away what comes behind it with an older one (RFC 7323
+//!   section 5.3 tells of it). What was sent less than a reordering window before a retransmission, and
+//!   gets lost, is repaired without a reduction.
+//! - *As a queue drains*, RACK.rtt falls by more than reordering takes: a segment keeps the one with which
+//!   it was overtaken first.
 //! - *One ACK starts recovery* if it reports three segments, where RFC 2018 section 5.1 wants three
 //!   ACKs: they may have been lost (RFC 8985 section 6.2, step 4).
 //! - *After a timeout* what was reported is still believed (RFC 2018 section 5 would forget it), unless the

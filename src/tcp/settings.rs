@@ -45,8 +45,8 @@ pub struct Settings {
     /// R2 of RFC 9293 section 3.8.3: retransmissions of the same data before the connection times
     /// out. Linux's `tcp_retries2`.
     pub retries: u8,
-    /// Probe the end of a flight before the retransmission timer runs out (RFC 8985 section 7); with
-    /// peers that understand SACK.
+    /// Probe the end of a flight before the retransmission timer runs out (RFC 8985 section 7), and a
+    /// peer that is silent while losses are being repaired; with peers that understand SACK.
     pub tail_loss_probe: bool,
     /// Start slowly again when nothing has been sent for a retransmission timeout (RFC 5681
     /// section 4.1).
