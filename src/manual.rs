@@ -291,7 +291,11 @@
 //!   which a connection has from when its window is first full until it has been idle for an RTO.
 //! - *HyStart++* (RFC 9406 section 4.3): L has no limit, although nothing is paced, for which the RFC
 //!   recommends 8. Peers that merge segments acknowledge 45 at a time, and slow start would be slow.
-//!   It ends the first slow start only, as section 4.3 says.
+//!   It ends the first slow start only, as section 4.3 says. A train of ACKs is a second reason for
+//!   Conservative Slow Start (section 4.2), and both reasons together end slow start, because longer
+//!   round-trip times alone show a round too late when nothing is paced. Linux's CUBIC has this
+//!   test, too; one sign alone ends slow start there. Rounds begin with the first ACK of the next
+//!   window, as in Linux, and not with the last one of the window before.
 //! - *Linger*: `close` never waits. With a linger time what was written is delivered for that
 //!   long, then the connection is reset; with zero it is reset at once.
 //!
