@@ -281,7 +281,10 @@
 //!   refutes it. Linux's `sk_err_soft` is the same.
 //! - *ECN* (RFC 3168): in slow start an echo of congestion counts as a loss does; in congestion
 //!   avoidance it takes less (RFC 8511): 15 percent of the window instead of 30 with CUBIC, a fifth
-//!   of FlightSize instead of half with NewReno. Linux makes no difference. After a SYN
+//!   of FlightSize instead of half with NewReno. Linux makes no difference. What is in the
+//!   network comes down to the new window by proportional rate reduction (RFC 9937), as in Linux,
+//!   until what was sent before is acknowledged; but below that window an ACK that echoes is never
+//!   followed by more than it delivers (RFC 3168 section 6.1.2), where Linux adds a segment. After a SYN
 //!   that had to be sent again, and so did not ask, our text is not marked even if the peer agrees
 //!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux.
 //! - *CUBIC* (RFC 9438) takes its share of cwnd and not of FlightSize at a loss (section 4.6 allows

@@ -8,7 +8,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
 use tunstack::tcp::congestion::Congestion;
-use tunstack::tcp::{Ecn, KeepAlive, State};
+use tunstack::tcp::{Ecn, Info, KeepAlive, Phase, State};
 use tunstack::wire::{EcnField, Flags};
 
 const PLAIN: Isns = Isns { stack: 1_000_000, peer: 2_000_000 };
@@ -38,8 +38,12 @@ fn asking(isns: Isns) -> Peer {
     peer
 }
 
+fn info(peer: &Peer) -> Info {
+    peer.stack.info(peer.id).expect("it is there")
+}
+
 fn cwnd(peer: &Peer) -> u32 {
-    peer.stack.info(peer.id).expect("it is there").cwnd
+    info(peer).cwnd
 }
 
 /// Whether new text of the connection, which has sent none yet, lets routers mark it.
@@ -264,30 +268,32 @@ fn an_echo_of_congestion_halves_the_window_once_and_is_answered_once() {
         let mut peer = agreed_with(isns, |config| config.tcp.congestion = Congestion::NewReno);
         peer.writes(40 * MSS as usize);
         assert_eq!(peer.ignores_the_rest(), 10);
-        peer.sends("E. 1:1(0) ack 1461");
-        assert_eq!(cwnd(&peer), 5 * MSS);
-        peer.hears_nothing();
-        // The same window of data: nothing new, and nothing to grow by either.
-        for ack in [2_921, 4_381, 5_841] {
-            peer.sends(&format!("E. 1:1(0) ack {ack}"));
-            assert_eq!(cwnd(&peer), 5 * MSS);
-            peer.hears_nothing();
+        // Half of what each ACK of this window delivers goes out, until what is in the network has come
+        // down to five segments (RFC 9937 section 6.2).
+        let mut sent = 0;
+        for (n, in_all) in (1..).zip([1, 1, 2, 2, 3, 3, 4, 4, 4, 5]) {
+            peer.sends(&format!("E. 1:1(0) ack {}", n * MSS + 1));
+            assert_eq!(info(&peer).phase, Phase::Reduced);
+            let packets = peer.all();
+            sent += packets.len() as u32;
+            assert_eq!(sent, in_all, "{n}");
+            assert_eq!(cwnd(&peer), (10 - n + sent) * MSS);
+            for packet in packets {
+                assert_eq!(packet.ecn(), EcnField::Ect0);
+                assert_eq!(packet.has(Flags::CWR), n == 1, "one reduction for a window of data");
+            }
         }
-        peer.sends("E. 1:1(0) ack 8761");
-        peer.hears("[ect0] W. 14601:16061(1460) ack 1");
-        peer.sends("E. 1:1(0) ack 10221");
-        peer.hears("[ect0] . 16061:17521(1460) ack 1");
-        assert_eq!(cwnd(&peer), 5 * MSS, "one reduction for a window of data");
-        // The receiver has seen CWR.
-        peer.sends(". 1:1(0) ack 16061");
+        // The receiver has seen CWR, and what was sent after the reduction has arrived.
+        peer.sends(&format!(". 1:1(0) ack {}", 11 * MSS + 1));
+        assert_eq!(info(&peer).phase, Phase::Open);
         assert!(cwnd(&peer) >= 5 * MSS);
         peer.ignores_the_rest();
         // And then there is congestion again.
         let before = cwnd(&peer);
-        peer.sends("E. 1:1(0) ack 17521");
-        assert!(cwnd(&peer) < before);
+        peer.sends(&format!("E. 1:1(0) ack {}", 12 * MSS + 1));
+        assert!(info(&peer).ssthresh < before);
         let mut sent = peer.all();
-        peer.sends(". 1:1(0) ack 21901");
+        peer.sends(&format!(". 1:1(0) ack {}", 15 * MSS + 1));
         sent.extend(peer.all());
         let reduced = sent.iter().filter(|packet| packet.has(Flags::CWR)).count();
         assert!(sent.len() > 1 && reduced == 1 && sent[0].has(Flags::CWR), "{reduced}");
@@ -304,16 +310,95 @@ fn an_echo_takes_less_in_congestion_avoidance() {
             let mut peer = agreed_with(isns, |config| config.tcp.congestion = congestion);
             peer.writes(80 * MSS as usize);
             assert_eq!(peer.ignores_the_rest(), 10);
-            peer.sends("E. 1:1(0) ack 1461");
+            let mut sent = 10;
+            for n in 1..=10 {
+                peer.sends(&format!("E. 1:1(0) ack {}", n * MSS + 1));
+                sent += peer.ignores_the_rest() as u32;
+            }
+            assert_eq!((sent - 10) * MSS, first, "what is in the network now");
             assert_eq!(cwnd(&peer), first);
-            // The rest of the window, and one of exactly the new size after it.
-            peer.sends("E. 1:1(0) ack 14601");
-            let sent = peer.ignores_the_rest() as u32;
-            assert_eq!(sent, first / MSS);
-            peer.sends(&format!("E. 1:1(0) ack {}", 14_601 + MSS));
-            assert_eq!(cwnd(&peer), second, "{congestion:?}");
+            // The next window of data echoes again, of which a part is let out.
+            for n in 11..=sent {
+                peer.sends(&format!("E. 1:1(0) ack {}", n * MSS + 1));
+                peer.ignores_the_rest();
+            }
+            let in_whole_segments = second.next_multiple_of(MSS);
+            assert_eq!(cwnd(&peer), in_whole_segments, "{congestion:?}");
         });
     }
+}
+
+#[test]
+fn a_small_flight_is_not_followed_by_a_burst_while_congestion_is_echoed() {
+    // RFC 9937 section 6.2: what is delivered is what may go out, as long as the ACKs echo (RFC 3168
+    // section 6.1.2); one that does not may be followed by a segment more.
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.writes(4 * MSS as usize);
+        assert_eq!(peer.ignores_the_rest(), 4);
+        // Nothing goes out for an ACK that delivers nothing.
+        peer.sends("E. 1:1(0) ack 1");
+        assert_eq!((info(&peer).ssthresh, cwnd(&peer)), (7 * MSS, 4 * MSS));
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!((info(&peer).ssthresh, cwnd(&peer)), (7 * MSS, 4 * MSS));
+        peer.writes(20 * MSS as usize);
+        peer.hears("[ect0] W. 5841:7301(1460) ack 1");
+        peer.hears_nothing();
+        peer.sends("E. 1:1(0) ack 2921");
+        peer.hears("[ect0] . 7301:8761(1460) ack 1");
+        peer.hears_nothing();
+        peer.sends(". 1:1(0) ack 4381");
+        peer.hears("[ect0] . 8761:10221(1460) ack 1");
+        peer.hears("[ect0] . 10221:11681(1460) ack 1");
+        peer.hears_nothing();
+    });
+}
+
+#[test]
+fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
+    for syn in ["SEW 0:0(0) <mss 1460>", "SEW 0:0(0) <mss 1460,nop,nop,sackOK>"] {
+        with_each_isn(|isns| {
+            let mut peer = Peer::with(isns, |_| {});
+            peer.listens();
+            peer.sends(syn);
+            peer.hears("[noecn] SE. 0:0(0) ack 1");
+            peer.sends(". 1:1(0) ack 1");
+            peer.accepts();
+            peer.writes(20 * MSS as usize);
+            assert_eq!(peer.ignores_the_rest(), 10);
+            peer.passes(ms(50));
+            peer.sends("E. 1:1(0) ack 1461");
+            assert_eq!(info(&peer).phase, Phase::Reduced);
+            peer.ignores_the_rest();
+            peer.passes(ms(1));
+            let reports = syn.contains("sack");
+            for n in 3..=5 {
+                let end = n * MSS + 1;
+                let block =
+                    if reports { format!(" <sack 2921:{end},nop,nop>") } else { String::new() };
+                peer.sends(&format!("E. 1:1(0) ack 1461{block}"));
+            }
+            assert_eq!(info(&peer).phase, Phase::Recovery, "{syn}");
+            let again = peer.all().into_iter().filter(|packet| packet.seq == peer.iss + 1_461);
+            assert_eq!(again.count(), 1, "{syn}");
+            let all = info(&peer).ssthresh;
+            peer.sends(&format!(". 1:1(0) ack {}", 12 * MSS + 1));
+            assert!(info(&peer).phase != Phase::Reduced && info(&peer).ssthresh == all);
+        });
+    }
+}
+
+#[test]
+fn a_reduction_is_over_when_nothing_is_in_the_network_any_more() {
+    with_each_isn(|isns| {
+        let mut peer = agreed(isns);
+        peer.writes(10 * MSS as usize);
+        assert_eq!(peer.ignores_the_rest(), 10);
+        peer.sends("E. 1:1(0) ack 1461");
+        assert_eq!(info(&peer).phase, Phase::Reduced);
+        peer.sends("E. 1:1(0) ack 14601");
+        assert_eq!((info(&peer).phase, cwnd(&peer)), (Phase::Open, 7 * MSS));
+    });
 }
 
 #[test]

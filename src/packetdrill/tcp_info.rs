@@ -48,6 +48,7 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
     out[1] = match info.phase {
         Phase::Open => 0,
         Phase::Disorder => 1,
+        Phase::Reduced => 2,
         Phase::Recovery => 3,
         Phase::Loss => 4,
     };

@@ -5,7 +5,7 @@
 use super::congestion::{AckSample, Loss};
 use super::flight::Delivery;
 use super::rack::Evidence;
-use super::recovery::{Phase, Verdict};
+use super::recovery::Verdict;
 use super::{Connection, Link, Mark, Timer, rto, timestamps};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flags, Segment, SeqNum, SeqRange};
@@ -298,7 +298,9 @@ impl Connection {
             }
             Verdict::Normal | Verdict::EnterFastRecovery => {}
         }
-        verdict == Verdict::Normal
+        self.recovery.end_reduction(self.snd.una, self.snd.nxt);
+        self.reduce_in_proportion(report);
+        verdict == Verdict::Normal && !self.recovery.reduces()
     }
 
     /// The congestion window may grow, if that is what holds us back. RFC 3168 section 6.1.2: it
@@ -320,7 +322,7 @@ impl Connection {
             rtt: report.rtt,
             srtt: self.rto.srtt(),
             cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
-            in_recovery: self.recovery.phase() != Phase::Open,
+            in_recovery: self.recovery.repairs(),
             has_sack: self.negotiated.sack,
             echoes_congestion: report.echoes_congestion,
             rate: None,

@@ -157,6 +157,8 @@ impl Connection {
             return true;
         }
         ecn.on_reduced(self.snd.nxt);
+        // The one before is over by now.
+        self.recovery.end_reduction(segment.ack, self.snd.nxt);
         let rto = self.rto.current();
         let (cwnd, mss) = (self.cwnd(), self.effective_mss());
         if cwnd <= mss {
@@ -167,6 +169,7 @@ impl Connection {
         } else {
             let flight_size = self.flight.size().min(cwnd);
             self.congestion.get_mut().on_congestion_echo(&Loss { now, flight_size });
+            self.spread_reduction();
         }
         true
     }

@@ -12,6 +12,9 @@ pub enum Phase {
     Open,
     /// Something has come out of order, too little to mean a loss.
     Disorder,
+    /// The peer echoes congestion (RFC 3168), and less is being sent for each ACK until what is in the
+    /// network has come down.
+    Reduced,
     /// Fast recovery from a loss (RFC 6582, RFC 8985).
     Recovery,
     /// Everything unacknowledged is being sent again: after a timeout, or because the path carries
@@ -167,6 +170,7 @@ impl Connection {
 
     fn phase(&self) -> Phase {
         match self.recovery.phase() {
+            RecoveryPhase::Reduced => Phase::Reduced,
             RecoveryPhase::Open if self.recovery.has_duplicates() => Phase::Disorder,
             RecoveryPhase::Open if self.flight.has_sacked() => Phase::Disorder,
             RecoveryPhase::Open => Phase::Open,

@@ -231,7 +231,7 @@ impl Connection {
         let first = match self.recovery.phase() {
             Phase::Fast => !self.negotiated.sack,
             Phase::Timeout => true,
-            Phase::Open | Phase::Shrunk => false,
+            Phase::Open | Phase::Reduced | Phase::Shrunk => false,
         };
         let may = (first && range.start == self.snd.una)
             || in_network == 0

@@ -1,6 +1,7 @@
 //! Proportional rate reduction (RFC 9937): how much recovery sends in answer to each ACK, so that
 //! what is in the network comes down to ssthresh by the end of it, without a silence and without a
-//! burst.
+//! burst. As in Linux and FreeBSD the same is done where the window is reduced for a mark and nothing
+//! is lost: there ssthresh is the new window.
 
 /// The reduction that is under way. Amounts are bytes of sequence space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub(super) struct Progress {
     pub(super) delivered: u32,
     /// What is in the network after it.
     pub(super) in_network: u32,
-    /// SafeACK: SND.UNA moves, and nothing more is found to be lost.
+    /// SafeACK: SND.UNA moves, and nothing more is found to be lost. Nor is one safe that echoes
+    /// congestion: by such an ACK the window is not to grow (RFC 3168 section 6.1.2).
     pub(super) safe: bool,
     /// SMSS.
     pub(super) mss: u32,
@@ -35,6 +37,11 @@ impl Prr {
     /// the loss (RFC 9937 section 6.1).
     pub(super) fn new(ssthresh: u32, recover_fs: u32) -> Self {
         Self { ssthresh, recover_fs: recover_fs.max(1), delivered: 0, out: 0, window: 0 }
+    }
+
+    /// The same, with nothing let out beyond the `in_network` bytes until an ACK delivers something.
+    pub(super) fn holding(self, in_network: u32) -> Self {
+        Self { window: in_network, ..self }
     }
 
     /// What may be in the network.

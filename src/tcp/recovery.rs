@@ -18,6 +18,8 @@ pub(super) enum Phase {
     Open,
     /// A loss noticed by what the peer says.
     Fast,
+    /// Congestion that the peer echoes: nothing is lost, but what is in the network comes down.
+    Reduced,
     /// A timeout: everything unacknowledged is being sent again, in slow start.
     Timeout,
     /// The path carries less than it did: the same, but nothing tells of congestion.
@@ -43,8 +45,11 @@ struct Episode {
     /// Bytes by which duplicate ACKs have shown segments to have left the network: the inflation
     /// of RFC 5681 section 3.2, kept beside the window instead of in it.
     credit: u32,
-    /// What recovery sends by, if the congestion controller leaves that to it.
+    /// What is sent by, if the congestion controller leaves that to recovery, or where the window is
+    /// reduced for a mark.
     prr: Option<Prr>,
+    /// SND.NXT when the window was reduced for a mark.
+    reduced_at: SeqNum,
     undo: Undo,
     frto: ForwardRto,
     /// It began with a timeout.
@@ -86,18 +91,24 @@ impl Recovery {
 
     /// Whether a silence may be asked about: after a timeout the timer backs off instead.
     pub(super) fn may_probe(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Fast)
+        !matches!(self.phase, Phase::Timeout | Phase::Shrunk)
+    }
+
+    /// Whether losses are being repaired.
+    pub(super) fn repairs(&self) -> bool {
+        !matches!(self.phase, Phase::Open | Phase::Reduced)
+    }
+
+    /// Whether the window is reduced little by little, and must not grow meanwhile.
+    #[inline]
+    pub(super) fn reduces(&self) -> bool {
+        matches!(self.phase, Phase::Fast | Phase::Reduced)
     }
 
     /// Whether nothing is, nor has been so lately that reports of it may still come.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         self.phase == Phase::Open && self.episode.is_none()
-    }
-
-    /// Whether fast recovery is under way.
-    pub(super) fn is_fast(&self) -> bool {
-        self.phase == Phase::Fast
     }
 
     /// Bytes that may be in flight beyond the congestion window.
@@ -110,9 +121,7 @@ impl Recovery {
     #[inline]
     pub(super) fn window(&self, cwnd: u32) -> u32 {
         match &self.episode {
-            Some(episode) if self.phase == Phase::Fast => {
-                episode.prr.map_or(cwnd, |prr| prr.window())
-            }
+            Some(episode) if self.reduces() => episode.prr.map_or(cwnd, |prr| prr.window()),
             _ => cwnd,
         }
     }
@@ -137,9 +146,10 @@ impl Recovery {
             Phase::Fast => una.len_to(self.recover),
             _ => 2 * mss,
         };
-        let credit = &mut self.episode.get_or_insert_default().credit;
+        let enough = self.duplicates == DUPLICATES && !self.repairs();
+        let episode = self.episode.get_or_insert_default();
+        let credit = &mut episode.credit;
         *credit = credit.saturating_add(mss).min(most);
-        let enough = self.duplicates == DUPLICATES && self.phase == Phase::Open;
         // RFC 6582 section 3.2 step 2: duplicates of what was sent before the last recovery
         // ended are echoes of it.
         if enough && una.is_after(self.recover) {
@@ -147,6 +157,7 @@ impl Recovery {
             self.recover = nxt;
             // RFC 5681 section 3.2 step 3
             *credit = 3 * mss;
+            episode.prr = None;
             return Verdict::EnterFastRecovery;
         }
         Verdict::Normal
@@ -156,8 +167,11 @@ impl Recovery {
     pub(super) fn on_new_ack(&mut self, una: SeqNum, acked: u32, mss: u32) -> Verdict {
         self.duplicates = 0;
         match self.phase {
-            Phase::Open => {
-                self.episode = None;
+            Phase::Open | Phase::Reduced => {
+                self.episode.take_if(|_| self.phase == Phase::Open);
+                if let Some(episode) = &mut self.episode {
+                    episode.credit = 0;
+                }
                 // "recover" follows just behind SND.UNA, or 2 GiB later it would seem to lie ahead.
                 if una.is_after(self.recover + 1) {
                     self.recover = una - 1;
@@ -236,7 +250,7 @@ impl Recovery {
     ) -> bool {
         let was = self.phase;
         let reduces = match was {
-            Phase::Open => true,
+            Phase::Open | Phase::Reduced => true,
             Phase::Timeout if progressed => true,
             _ => una.is_at_or_after(self.recover),
         };
@@ -245,7 +259,7 @@ impl Recovery {
         // RFC 5682 section 3.1, step 1, and 3.2: not where another recovery was under way, unless it
         // was that of a timeout of the same data.
         let frto = match was {
-            Phase::Open => ForwardRto::First,
+            Phase::Open | Phase::Reduced => ForwardRto::First,
             Phase::Timeout if !progressed => ForwardRto::First,
             _ => ForwardRto::Off,
         };
@@ -277,7 +291,7 @@ impl Recovery {
     /// SND.UNA is `una`: if that is all that was out when recovery began, it is over, with SND.NXT at
     /// `nxt`. Answers what it was.
     pub(super) fn leave_at(&mut self, una: SeqNum, nxt: SeqNum) -> Option<Phase> {
-        if self.phase == Phase::Open || una.is_before(self.recover) {
+        if !self.repairs() || una.is_before(self.recover) {
             return None;
         }
         let left = core::mem::replace(&mut self.phase, Phase::Open);
@@ -300,7 +314,27 @@ impl Recovery {
         self.episode.take_if(|episode| episode.over_at.is_some_and(|at| una.is_at_or_after(at)));
     }
 
-    /// An ACK in fast recovery.
+    /// The window has been reduced for a mark, with SND.NXT at `nxt`. Where it is being reduced for a
+    /// loss already, that goes on.
+    pub(super) fn reduce(&mut self, nxt: SeqNum, prr: Prr) {
+        if !self.repairs() {
+            self.phase = Phase::Reduced;
+            let episode = Episode { prr: Some(prr), reduced_at: nxt, ..Episode::default() };
+            self.episode = Some(Box::new(episode));
+        }
+    }
+
+    /// SND.UNA is `una` and SND.NXT `nxt`: a reduction for a mark is over once something is
+    /// acknowledged that was sent after it, as in Linux, or nothing is out that could be less.
+    pub(super) fn end_reduction(&mut self, una: SeqNum, nxt: SeqNum) {
+        let over = |episode: &Episode| una.is_after(episode.reduced_at) || una == nxt;
+        if self.phase == Phase::Reduced && self.episode.as_deref().is_none_or(over) {
+            self.phase = Phase::Open;
+            self.episode = None;
+        }
+    }
+
+    /// An ACK while the window is reduced.
     pub(super) fn on_progress(&mut self, progress: Progress) {
         if let Some(prr) = self.prr() {
             prr.on_ack(progress);
@@ -321,7 +355,7 @@ impl Recovery {
     /// `len` bytes are sent.
     #[inline]
     pub(super) fn on_sent(&mut self, len: u32) {
-        if self.phase == Phase::Fast
+        if self.reduces()
             && let Some(prr) = self.prr()
         {
             prr.on_sent(len);

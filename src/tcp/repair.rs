@@ -91,7 +91,8 @@ impl Connection {
             self.recovery.settle();
         }
         self.recovery.forget_before(self.snd.una);
-        let was = self.recovery.phase();
+        self.recovery.end_reduction(self.snd.una, self.snd.nxt);
+        let reduced = self.recovery.reduces();
         let may_judge = self.judge_recovery(report);
         self.leave_recovery(report);
         if may_judge {
@@ -99,15 +100,33 @@ impl Connection {
             report.lost = losses.len;
             self.enter_recovery_if_due(now, report, losses.again);
         }
-        if self.recovery.is_fast() {
+        self.reduce_in_proportion(report);
+        !reduced && !self.recovery.reduces()
+    }
+
+    /// Works out what the ACK lets out while the window is reduced.
+    pub(super) fn reduce_in_proportion(&mut self, report: &AckReport) {
+        if self.recovery.reduces() {
+            let safe = report.advances() && report.lost == 0 && !report.echoes_congestion;
             self.recovery.on_progress(Progress {
-                delivered: report.delivery.len,
+                // What duplicate ACKs have announced has let new segments out already.
+                delivered: report.delivery.len.saturating_sub(report.credit),
                 in_network: self.flight.in_network(),
-                safe: report.advances() && report.lost == 0,
+                safe,
                 mss: self.effective_mss(),
             });
         }
-        was != Phase::Fast && !self.recovery.is_fast()
+    }
+
+    /// The window has been reduced for a mark: what is in the network comes down with the ACKs of a
+    /// round trip, instead of nothing being sent for a part of it.
+    pub(super) fn spread_reduction(&mut self) {
+        if self.congestion.paces_recovery() {
+            return;
+        }
+        let out = self.flight.size().saturating_sub(self.flight.sacked());
+        let prr = Prr::new(self.congestion.cwnd(), out).holding(self.flight.in_network());
+        self.recovery.reduce(self.snd.nxt, prr);
     }
 
     /// Something has arrived twice: what was sent again need not have been (RFC 8985 section 6.2, step
@@ -215,7 +234,7 @@ impl Connection {
     /// RACK.reo_wnd in nanoseconds.
     pub(super) fn reordering_window(&self) -> u64 {
         self.recovery.reordering.window(&Standing {
-            recovers: self.recovery.phase() != Phase::Open,
+            recovers: self.recovery.repairs(),
             segments_sacked: self.flight.segments_sacked(),
             min_rtt: self.rto.min_rtt(),
             srtt: self.rto.srtt_nanos().unwrap_or(0),
@@ -226,7 +245,7 @@ impl Connection {
     /// that was sent again since, as in Linux (RFC 5681 section 4.3: "two indications of congestion").
     fn enter_recovery_if_due(&mut self, now: Instant, report: &AckReport, again: bool) {
         let due = match self.recovery.phase() {
-            Phase::Open => self.flight.has_congestion_loss(),
+            Phase::Open | Phase::Reduced => self.flight.has_congestion_loss(),
             Phase::Timeout => again,
             Phase::Fast | Phase::Shrunk => false,
         };
@@ -261,7 +280,7 @@ impl Connection {
     pub(super) fn on_reordering_timeout(&mut self, now: Instant) {
         let losses = self.detect_losses(now);
         let due = match self.recovery.phase() {
-            Phase::Open => self.flight.has_congestion_loss(),
+            Phase::Open | Phase::Reduced => self.flight.has_congestion_loss(),
             Phase::Timeout => true,
             Phase::Fast | Phase::Shrunk => false,
         };

@@ -33,10 +33,6 @@ const LATE: &str = "it wants the last ACK, which is sent at once, a millisecond 
 /// The scripts of the other folders that do not pass.
 pub(crate) const MISSING: &[(&str, &str)] = &[
     (
-        "cwnd_moderation/cwnd-moderation-ecn-enter-cwr-no-moderation-700.pkt",
-        "proportional rate reduction (RFC 9937) for an echoed mark",
-    ),
-    (
         "fast_retransmit/fr-4pkt-fack-last-mss.pkt",
         "nothing: it wants RACK's reordering timer after 40 ms, where a quarter of the least round-trip \
          time and the grain of clocks make 27, which is what the scripts in sack/ want",
