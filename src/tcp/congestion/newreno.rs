@@ -13,27 +13,46 @@ const BETA_ECN: (u64, u64) = (4, 5);
 pub struct NewReno {
     cwnd: u32,
     ssthresh: u32,
-    mss: u32,
     /// Bytes acknowledged in congestion avoidance since the window last grew.
     acked: u32,
-    /// What was in flight at the last reduction, or the threshold if that was higher (RFC 4015
-    /// section 3.2, step 0); 0 where there is nothing to take back.
-    pipe_prev: u32,
+    /// The window before the last reduction; 0 where there is nothing to take back.
+    prior_cwnd: u32,
+    /// The threshold then, in segments, so that a controller fits into its place; the most there is
+    /// where it had not been set, or was as good as that.
+    prior_ssthresh: u16,
+    mss: u16,
 }
 
 impl NewReno {
     /// A controller for segments of `mss` bytes.
     pub fn new(mss: u32) -> Self {
         // RFC 5681 section 3.1: ssthresh "SHOULD be set arbitrarily high".
-        Self { cwnd: initial_window(mss), ssthresh: u32::MAX, mss, acked: 0, pipe_prev: 0 }
+        Self {
+            cwnd: initial_window(mss),
+            ssthresh: u32::MAX,
+            acked: 0,
+            prior_cwnd: 0,
+            prior_ssthresh: 0,
+            mss: narrow(mss),
+        }
+    }
+
+    fn mss(&self) -> u32 {
+        self.mss.into()
     }
 
     /// RFC 5681 section 3.1, equation 4.
     fn reduce(&mut self, flight_size: u32) {
-        self.pipe_prev = flight_size.max(self.ssthresh);
-        self.ssthresh = (flight_size / 2).max(2 * self.mss);
+        self.prior_cwnd = self.cwnd;
+        self.prior_ssthresh = narrow(self.ssthresh.div_ceil(self.mss().max(1)));
+        self.ssthresh = (flight_size / 2).max(2 * self.mss());
         self.acked = 0;
     }
+}
+
+/// An MSS, or a number of segments, of which there can be more.
+fn narrow(value: u32) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
 }
 
 impl Controller for NewReno {
@@ -66,7 +85,7 @@ impl Controller for NewReno {
             self.acked = self.acked.saturating_add(acked);
             while self.acked >= self.cwnd {
                 self.acked -= self.cwnd;
-                self.cwnd = self.cwnd.saturating_add(self.mss);
+                self.cwnd = self.cwnd.saturating_add(self.mss());
             }
         }
     }
@@ -86,14 +105,14 @@ impl Controller for NewReno {
         // No more than it was, so it fits.
         let reduced = (u64::from(loss.flight_size) * over / under) as u32;
         // The floor must not raise a window that a timeout has left below it.
-        self.ssthresh = reduced.max(2 * self.mss);
+        self.ssthresh = reduced.max(2 * self.mss());
         self.cwnd = self.cwnd.min(self.ssthresh);
         self.acked = 0;
-        self.pipe_prev = 0;
+        self.prior_cwnd = 0;
     }
 
     fn on_recovered(&mut self, flight_size: u32) {
-        self.cwnd = window_after_recovery(self.ssthresh, flight_size, self.mss);
+        self.cwnd = window_after_recovery(self.ssthresh, flight_size, self.mss());
     }
 
     fn on_timeout(&mut self, loss: &Loss, first: bool) {
@@ -102,39 +121,43 @@ impl Controller for NewReno {
             // retransmission itself times out.
             self.reduce(loss.flight_size);
         }
-        self.cwnd = self.mss;
+        self.cwnd = self.mss();
     }
 
     fn undo(&mut self) {
-        let pipe_prev = core::mem::take(&mut self.pipe_prev);
-        if pipe_prev > 0 {
-            // Twice the half of what was in flight. RFC 4015 section 3.2, step 5 goes there in slow
-            // start, for which it sets ssthresh; Linux takes the window back at once, and bursts are
-            // limited anyway.
-            self.cwnd = self.cwnd.max(self.ssthresh.saturating_mul(2));
-            self.ssthresh = pipe_prev;
+        let prior = core::mem::take(&mut self.prior_cwnd);
+        if prior > 0 {
+            // RFC 4015 section 3.2, step 5 goes back in slow start, to what was in flight. Linux takes
+            // the window back at once: it was not too large, and bursts are limited anyway.
+            self.cwnd = self.cwnd.max(prior);
+            // Step 0: "pipe_prev <- max (FlightSize, ssthresh)"
+            self.ssthresh = match self.prior_ssthresh {
+                u16::MAX => u32::MAX,
+                segments => (u32::from(segments) * self.mss()).max(prior),
+            };
         }
     }
 
     fn on_idle(&mut self) {
-        (self.cwnd, self.ssthresh) = window_after_pause(self.cwnd, self.ssthresh, self.mss);
-        self.pipe_prev = 0;
+        (self.cwnd, self.ssthresh) = window_after_pause(self.cwnd, self.ssthresh, self.mss());
+        self.prior_cwnd = 0;
     }
 
     fn on_mss(&mut self, mss: u32) {
         // RFC 8201 section 5.4 and RFC 1191 section 6.4: the loss was no congestion, so the window
         // keeps its bytes, but never less than two segments of the new size.
-        self.mss = mss;
+        self.mss = narrow(mss);
         self.cwnd = self.cwnd.max(2 * mss);
+        self.prior_cwnd = 0;
     }
 
     fn on_shrunk_path(&mut self) {
         // RFC 1191 section 6.4: "only one segment should be retransmitted until acknowledgements
         // begin to arrive again".
         self.ssthresh = self.ssthresh.max(self.cwnd);
-        self.cwnd = self.mss;
+        self.cwnd = self.mss();
         self.acked = 0;
-        self.pipe_prev = 0;
+        self.prior_cwnd = 0;
     }
 
     fn take_over(&mut self, cwnd: u32, ssthresh: u32) {
@@ -250,16 +273,41 @@ mod tests {
         assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
         cc.undo();
         assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, u32::MAX));
-        // What grew meanwhile stays, and RFC 4015 section 3.2 goes by what was in flight.
         cc.on_loss(&loss(8 * MSS));
         cc.on_recovered(8 * MSS);
         cc.on_loss(&loss(4 * MSS));
         cc.on_recovered(4 * MSS);
         cc.undo();
         assert_eq!((cc.cwnd(), cc.ssthresh()), (4 * MSS, 4 * MSS));
-        cc.on_loss(&loss(6 * MSS));
+        // The window was 4 segments, of which one was not in use.
+        cc.on_loss(&loss(3 * MSS));
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (2 * MSS, 2 * MSS));
         cc.undo();
-        assert_eq!((cc.cwnd(), cc.ssthresh()), (6 * MSS, 6 * MSS), "more than the threshold");
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (4 * MSS, 4 * MSS));
+        // What grew meanwhile stays.
+        cc.on_loss(&loss(4 * MSS));
+        cc.on_ack(&ack(1_000 * MSS));
+        let grown = cc.cwnd();
+        assert!(grown > 4 * MSS);
+        cc.undo();
+        assert_eq!((cc.cwnd(), cc.ssthresh()), (grown, 4 * MSS));
+    }
+
+    #[test]
+    fn a_threshold_that_lies_beyond_the_window_comes_back_in_whole_segments() {
+        for (ssthresh, back) in [
+            (50 * MSS, 50 * MSS),
+            (50 * MSS + 1, 51 * MSS),
+            (65_534 * MSS, 65_534 * MSS),
+            (65_535 * MSS, u32::MAX),
+            (u32::MAX, u32::MAX),
+        ] {
+            let mut cc = NewReno::new(MSS);
+            cc.take_over(20 * MSS, ssthresh);
+            cc.on_loss(&loss(20 * MSS));
+            cc.undo();
+            assert_eq!((cc.cwnd(), cc.ssthresh()), (20 * MSS, back));
+        }
     }
 
     #[test]
