@@ -251,7 +251,7 @@ fn any_segment_at_all() {
     // answer to a reset, and an edge of figure 5 for every change of state.
     let isns = Isns { stack: u32::MAX, peer: u32::MAX - 1 };
     for state in WITH_CONNECTION.into_iter().chain([Closed, Listen]) {
-        for bits in 0..=255u8 {
+        for bits in 0..=Flags::all().bits() {
             let flags = Flags::from_bits_retain(bits);
             for len in [0usize, 7] {
                 let InState { mut peer, theirs, ours } = in_state(isns, state);

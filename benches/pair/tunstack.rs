@@ -317,7 +317,7 @@ fn push_unsummed(frames: &mut Frames, packet: &Transmit<'_>) {
         head[10..12].copy_from_slice(&sum.to_be_bytes());
         head[24..28].copy_from_slice(&seq.wrapping_add(start as u32).to_be_bytes());
         if end < len {
-            head[33] &= !Flags::PSH.bits();
+            head[33] &= !(Flags::PSH.bits() as u8);
         }
         let (one, other) = text.split_at_mut(end.min(first.len()) - start.min(first.len()));
         one.copy_from_slice(&first[start.min(first.len())..end.min(first.len())]);

@@ -90,7 +90,7 @@ mod tests {
         fn each_segment_is_as_if_it_had_been_written_alone(
             v6: bool,
             seq: u32,
-            flags: u8,
+            flags in 0u16..=Flags::all().bits(),
             size in 1u16..1_500,
             first in prop::collection::vec(any::<u8>(), 0..4_000),
             second in prop::collection::vec(any::<u8>(), 0..4_000),

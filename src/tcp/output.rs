@@ -45,8 +45,9 @@ impl Outgoing {
     /// pointer, and no options but timestamps.
     #[inline]
     pub(crate) fn is_ordinary(&self) -> bool {
-        let Options { mss, window_scale, sack_permitted, timestamps: _, sack } = &self.options;
+        let Options { mss, window_scale, sack_permitted, timestamps: _, sack, ecn } = &self.options;
         let plain = mss.is_none() && window_scale.is_none() && !sack_permitted && sack.is_empty();
+        let plain = plain && ecn.is_none();
         plain && self.urgent == 0 && !self.flags.contains(Flags::URG)
     }
 

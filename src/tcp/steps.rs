@@ -91,7 +91,7 @@ fn arriving() -> impl Strategy<Value = Arriving> {
         1 => Just(Flags::ACK | Flags::FIN),
         1 => Just(Flags::ACK | Flags::ECE),
         1 => Just(Flags::ACK | Flags::CWR),
-        1 => any::<u8>().prop_map(Flags::from_bits_retain),
+        1 => (0u16..=Flags::all().bits()).prop_map(Flags::from_bits_retain),
     ];
     let window = prop_oneof![8 => Just(500), 2 => 0..5u16, 2 => any::<u16>()];
     let len = prop_oneof![4 => Just(MSS as usize), 3 => Just(0), 2 => 1..4_000usize];

@@ -6,12 +6,14 @@
 
 pub mod checksum;
 pub mod codec;
+mod ecn_counters;
 mod flow;
 mod frame;
 pub mod icmp;
 mod segment;
 mod seq;
 
+pub use ecn_counters::{EcnCounters, EcnOrder};
 pub use flow::Flow;
 pub use frame::{Checksum, Frame, Offload, Transmit};
 pub use segment::{

@@ -3,12 +3,12 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-use super::{SeqNum, SeqRange};
+use super::{EcnCounters, SeqNum, SeqRange};
 
 bitflags::bitflags! {
-    /// The control bits (RFC 9293 section 3.1, RFC 3168 section 6.1).
+    /// The control bits (RFC 9293 section 3.1, RFC 3168 section 6.1, RFC 9768 section 3.1.1).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-    pub struct Flags: u8 {
+    pub struct Flags: u16 {
         /// No more data from the sender.
         const FIN = 0x01;
         /// Synchronize sequence numbers.
@@ -25,6 +25,17 @@ bitflags::bitflags! {
         const ECE = 0x40;
         /// Congestion window reduced.
         const CWR = 0x80;
+        /// Accurate ECN; once called NS.
+        const AE = 0x100;
+    }
+}
+
+impl Flags {
+    /// From the two bytes of a TCP header that hold them, which begin with its length. The three bits
+    /// in between are reserved: "must be ignored in received segments".
+    #[inline]
+    pub const fn from_header(bytes: [u8; 2]) -> Self {
+        Self::from_bits_truncate(u16::from_be_bytes(bytes))
     }
 }
 
@@ -180,6 +191,8 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// SACK blocks (RFC 2018 section 3).
     pub sack: SackBlocks,
+    /// Counters of marked bytes (RFC 9768 section 3.2.3).
+    pub ecn: Option<EcnCounters>,
 }
 
 /// A TCP segment: header fields as values, payload as a slice of the frame it came in.
@@ -222,6 +235,7 @@ impl Segment<'static> {
             sack_permitted: false,
             timestamps: None,
             sack: SackBlocks::EMPTY,
+            ecn: None,
         },
         ecn: EcnField::NotEct,
         payload: &[],
@@ -308,6 +322,7 @@ impl Segment<'_> {
             (Flags::URG, "U"),
             (Flags::CWR, "W"),
             (Flags::ECE, "E"),
+            (Flags::AE, "e"),
             (Flags::ACK, "."),
         ] {
             if self.has(flag) {
@@ -337,6 +352,9 @@ impl Segment<'_> {
         }
         if let Some(scale) = options.window_scale {
             write!(f, ", wscale {}", scale.shift())?;
+        }
+        if let Some(counters) = options.ecn {
+            write!(f, ", {counters}")?;
         }
         for block in options.sack.as_slice() {
             write!(f, ", sack {block:?}")?;

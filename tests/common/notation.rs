@@ -4,14 +4,16 @@
 //! [ECN] FLAGS SEQ:END(LENGTH) [ack N] [win N] [urg N] [<OPTIONS>]
 //! S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>
 //! P. 1:101(100) ack 1 <nop,nop,sack 201:301 401:501>
+//! EA. 1:1(0) ack 101 <ECN e0b 101 ceb 0>
 //! [ce] . 1:101(100) ack 1
 //! ```
 //!
-//! In front may stand the ECN field of the IP header: `[noecn] [ect0] [ect1] [ce]`. The flags are `S F R P . U E W`, or `-` for none; a dot is ACK. Sequence numbers count from
+//! In front may stand the ECN field of the IP header: `[noecn] [ect0] [ect1] [ce]`. The flags
+//! are `S F R P . U E W A`, or `-` for none; a dot is ACK, and A is accurate ECN's. Sequence numbers count from
 //! the initial sequence number of whoever sends them, acknowledgments and SACK blocks from the
 //! other side's, so a SYN is `0` and the first byte of text is `1`.
 
-use tunstack::wire::{EcnField, Flags, WindowScale};
+use tunstack::wire::{EcnCounters, EcnField, EcnOrder, Flags, WindowScale};
 
 /// A parsed line.
 #[derive(Clone, Debug)]
@@ -39,6 +41,7 @@ pub struct NotedOptions {
     pub timestamps: Option<Option<(u32, u32)>>,
     /// Left and right edges, relative.
     pub sack: Vec<(u32, u32)>,
+    pub ecn: Option<EcnCounters>,
 }
 
 impl Noted {
@@ -96,6 +99,7 @@ impl NotedOptions {
                 Some("sack") => {
                     options.sack = words.by_ref().map(edges).collect::<Option<_>>()?;
                 }
+                Some("ECN") => options.ecn = Some(counters(&mut words)?),
                 Some(_) => return None,
             }
             if words.next().is_some() {
@@ -131,6 +135,7 @@ fn flags(letters: &str) -> Option<Flags> {
             'U' => Flags::URG,
             'E' => Flags::ECE,
             'W' => Flags::CWR,
+            'A' => Flags::AE,
             _ => return None,
         };
     }
@@ -165,4 +170,19 @@ fn timestamps<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Option<(u
         }
         Some(_) => None,
     }
+}
+
+/// `e0b 1 ceb 0 e1b 1`, in either order, and as many of them as there are; without any the option is
+/// of order 0.
+fn counters<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<EcnCounters> {
+    let mut fields = Vec::new();
+    while let Some(name) = words.next() {
+        fields.push((name, words.next()?.parse().ok()?));
+    }
+    let order = match fields.first() {
+        Some(("e1b", _)) => EcnOrder::Ect1First,
+        _ => EcnOrder::Ect0First,
+    };
+    let value = |name| fields.iter().find(|(known, _)| *known == name).map_or(0, |field| field.1);
+    Some(EcnCounters::new(order, fields.len(), value("e0b"), value("ceb"), value("e1b")))
 }

@@ -290,6 +290,7 @@ impl Peer {
             sack_permitted: given.sack_permitted,
             timestamps,
             sack,
+            ecn: given.ecn,
         }
     }
 
@@ -426,6 +427,7 @@ impl Peer {
             && options.window_scale == noted.window_scale
             && options.sack_permitted == noted.sack_permitted
             && sack == noted.sack
+            && options.ecn == noted.ecn
     }
 
     fn relative_block(&self, block: &SeqRange) -> (u32, u32) {

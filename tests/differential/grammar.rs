@@ -350,7 +350,7 @@ impl Grammar {
 
     fn flags(&mut self) -> Flags {
         if self.percent(6) {
-            return Flags::from_bits_retain(self.random.below(256) as u8);
+            return Flags::from_bits_retain(self.random.below(256) as u16);
         }
         self.weighted(&[
             (40, ACK),

@@ -37,7 +37,8 @@ impl Sent {
         tcp.extend(self.to.1.to_be_bytes());
         tcp.extend(self.seq.to_be_bytes());
         tcp.extend(self.ack.to_be_bytes());
-        tcp.extend([offset << 4, self.flags.bits()]);
+        let [high, low] = self.flags.bits().to_be_bytes();
+        tcp.extend([offset << 4 | high, low]);
         tcp.extend(self.window.to_be_bytes());
         tcp.extend([0, 0]);
         tcp.extend(self.urgent.to_be_bytes());
@@ -109,7 +110,7 @@ impl Heard {
             dont_fragment: packet[6] & 0x40 != 0,
             seq: word(4)?,
             ack: word(8)?,
-            flags: Flags::from_bits_retain(tcp[13]),
+            flags: Flags::from_header([tcp[12], tcp[13]]),
             window: half(14)?,
             urgent: half(18)?,
             options: fields(tcp.get(20..header)?)?,

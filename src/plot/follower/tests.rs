@@ -333,7 +333,7 @@ proptest::proptest! {
             let segment = Segment {
                 seq: SeqNum(seq & mask),
                 ack: SeqNum(ack & mask),
-                flags: Flags::from_bits_retain(flags),
+                flags: Flags::from_bits_retain(flags.into()),
                 window,
                 options,
                 ..Segment::EMPTY

@@ -235,7 +235,8 @@ fn put_tcp(into: &mut HeaderBuffer, header: &TcpHeader, len: usize) {
     into.put(len, |mut room| tcp_fields(header).write(&mut room));
     let tcp = into.bytes.get_mut(start..into.len).unwrap_or_default();
     if let Some(offset) = tcp.get_mut(TCP_DATA_OFFSET_AT) {
-        *offset = ((len / 4) << 4) as u8; // 5 to 15 words, in the high half of the byte
+        // 5 to 15 words, in the high half of the byte; the lowest bit of it is a flag.
+        *offset = ((len / 4) << 4) as u8 | (*offset & 1);
     }
     if let Some(room) = tcp.get_mut(Fields::MIN_LEN..) {
         options::emit(&header.options, room);
@@ -259,6 +260,7 @@ fn tcp_fields(header: &TcpHeader) -> Fields {
         urg: flags.contains(Flags::URG),
         ece: flags.contains(Flags::ECE),
         cwr: flags.contains(Flags::CWR),
+        ns: flags.contains(Flags::AE),
         window_size: header.window,
         urgent_pointer: header.urgent,
         ..Fields::default()

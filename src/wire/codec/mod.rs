@@ -34,8 +34,8 @@ use std::net::IpAddr;
 use super::icmp::{Echo, IcmpError};
 use super::{Flow, Segment};
 
-/// Where the flags stand in a TCP header (RFC 9293 section 3.1).
-const TCP_FLAGS_AT: usize = 13;
+/// Where the length stands in a TCP header, and behind it the flags (RFC 9293 section 3.1).
+const TCP_OFFSET_AT: usize = 12;
 
 /// What a packet carries. Lengths and, unless somebody vouched for them, checksums are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice, TcpHeaderSlice};
 
 use super::ip::skip_extensions;
-use super::{TCP_FLAGS_AT, options};
+use super::{TCP_OFFSET_AT, options};
 use crate::wire::{EcnField, Flags, Flow, Segment, SeqNum};
 
 /// A segment that was seen.
@@ -75,7 +75,7 @@ fn transport(
     let bytes = bytes.get(..len).unwrap_or(bytes).get(at..)?;
     let header = TcpHeaderSlice::from_slice(bytes).ok()?;
     let header_len = header.slice().len();
-    let flags = Flags::from_bits_retain(*bytes.get(TCP_FLAGS_AT)?);
+    let flags = Flags::from_header(*bytes.get(TCP_OFFSET_AT..)?.first_chunk()?);
     let text_len = len.checked_sub(at)?.checked_sub(header_len)?;
     Some(Observed {
         flow: Flow::between(

@@ -1,6 +1,8 @@
-//! TCP options (RFC 9293 section 3.2, RFC 7323, RFC 2018).
+//! TCP options (RFC 9293 section 3.2, RFC 7323, RFC 2018, RFC 9768).
 
-use crate::wire::{Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale};
+use crate::wire::{
+    EcnCounters, EcnOrder, Options, SackBlocks, SeqNum, SeqRange, Timestamps, WindowScale,
+};
 
 /// The most bytes of options that a header has room for.
 const MAX_LEN: usize = 40;
@@ -12,6 +14,8 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const ACC_ECN_0: u8 = EcnOrder::Ect0First as u8;
+const ACC_ECN_1: u8 = EcnOrder::Ect1First as u8;
 
 /// Kind and length in front of the SACK blocks, aligned by two no-operations.
 const SACK_HEAD: usize = 4;
@@ -87,6 +91,8 @@ fn read_option(options: &mut Options, kind: u8, data: &[u8], syn: bool) {
                 options.sack = read_sack(blocks);
             }
         }
+        (ACC_ECN_0, data) => options.ecn = Some(EcnCounters::read(EcnOrder::Ect0First, data)),
+        (ACC_ECN_1, data) => options.ecn = Some(EcnCounters::read(EcnOrder::Ect1First, data)),
         _ => {}
     }
 }
@@ -118,6 +124,9 @@ pub fn options_len(options: &Options) -> usize {
     }
     if options.window_scale.is_some() {
         len += 4;
+    }
+    if let Some(counters) = &options.ecn {
+        len += counters.len();
     }
     match sack_blocks_that_fit(options, len) {
         0 => len,
@@ -175,8 +184,24 @@ pub(super) fn emit(options: &Options, into: &mut [u8]) {
     if let Some(scale) = options.window_scale {
         out.put([NO_OPERATION, WINDOW_SCALE, 3, scale.shift()]);
     }
+    if let Some(counters) = &options.ecn {
+        put_ecn(&mut out, counters);
+    }
     if !options.sack.is_empty() {
         put_sack(&mut out, options);
+    }
+}
+
+fn put_ecn(out: &mut Room<'_>, counters: &EcnCounters) {
+    let fields = counters.fields();
+    // Three fields at most: the length fits into a byte.
+    let len = 2 + fields.as_flattened().len();
+    for _ in len..counters.len() {
+        out.put([NO_OPERATION]);
+    }
+    out.put([counters.order() as u8, len as u8]);
+    for field in fields {
+        out.put(*field);
     }
 }
 
@@ -229,6 +254,7 @@ mod tests {
             sack_permitted: true,
             timestamps: Some(TS),
             sack: SackBlocks::EMPTY,
+            ecn: None,
         };
         let no_timestamps = Options { timestamps: None, ..all };
         let no_sack = Options { sack_permitted: false, ..all };
@@ -324,6 +350,23 @@ mod tests {
     }
 
     #[test]
+    fn counters_of_marks_are_aligned_and_leave_less_room_for_blocks() {
+        let ecn = |count| Some(EcnCounters::new(EcnOrder::Ect1First, count, 1, 2, 3));
+        let laid_out = |ecn| emitted(&Options { ecn, ..Options::default() });
+        assert_eq!(laid_out(ecn(0)), [1, 1, 174, 2]);
+        assert_eq!(laid_out(ecn(1)), [1, 1, 1, 174, 5, 0, 0, 3]);
+        assert_eq!(laid_out(ecn(2)), [174, 8, 0, 0, 3, 0, 0, 2]);
+        assert_eq!(laid_out(ecn(3)), [1, 174, 11, 0, 0, 3, 0, 0, 2, 0, 0, 1]);
+        for (count, kept) in [(0, 2), (1, 2), (2, 2), (3, 1)] {
+            let sack = sack(3);
+            let options =
+                Options { timestamps: Some(TS), sack, ecn: ecn(count), ..Options::default() };
+            let parsed = parse(&emitted(&options), false);
+            assert_eq!((parsed.ecn, parsed.sack.as_slice().len()), (options.ecn, kept));
+        }
+    }
+
+    #[test]
     fn options_may_start_at_any_byte() {
         // RFC 9293 section 3.2 (MUST-64).
         for pad in 0..4 {
@@ -335,7 +378,7 @@ mod tests {
     proptest! {
         #[test]
         fn unknown_options_and_padding_change_nothing(
-            extra in vec((any::<bool>(), 9u8..=255, vec(any::<u8>(), 0..6)), 0..4), at in 0usize..4,
+            extra in vec((any::<bool>(), 9u8..172, vec(any::<u8>(), 0..6)), 0..4), at in 0usize..4,
         ) {
             let known: [&[u8]; 3] = [&[2, 4, 5, 0xb4], &TS_BYTES, &[3, 3, 7]];
             let extra: Vec<u8> = extra.into_iter().flat_map(|(pad, kind, data)| {
@@ -354,7 +397,7 @@ mod tests {
 
         #[test]
         fn bytes_full_of_known_kinds_make_no_panic(
-            bytes in vec(prop_oneof![0u8..=11, any::<u8>()], 0..=40), syn: bool,
+            bytes in vec(prop_oneof![0u8..=11, 172u8..=174, any::<u8>()], 0..=40), syn: bool,
         ) {
             let _ = parse(&bytes, syn);
         }
@@ -362,13 +405,20 @@ mod tests {
         #[test]
         fn any_options_fit_into_a_header(
             mss: Option<u16>, scale: Option<u8>, sack_permitted: bool, ts: bool, blocks in 0u32..=4,
+            ecn: Option<bool>, fields in 0usize..=3, counters: [u32; 3],
         ) {
+            let [e0b, ceb, e1b] = counters;
+            let ecn = ecn.map(|first| {
+                let order = if first { EcnOrder::Ect0First } else { EcnOrder::Ect1First };
+                EcnCounters::new(order, fields, e0b, ceb, e1b)
+            });
             let options = Options {
                 mss,
                 window_scale: scale.map(WindowScale::new),
                 sack_permitted,
                 timestamps: ts.then_some(TS),
                 sack: sack(blocks),
+                ecn,
             };
             let bytes = emitted(&options);
             prop_assert!(bytes.len() <= MAX_LEN && bytes.len().is_multiple_of(4));

@@ -3,7 +3,7 @@
 use etherparse::{IpNumber, TcpHeaderSlice, UdpHeaderSlice};
 
 use super::ip::{self, IpPacket};
-use super::{DropReason, Packet, TCP_FLAGS_AT, options};
+use super::{DropReason, Packet, TCP_OFFSET_AT, options};
 use crate::wire::icmp::{self, Message};
 use crate::wire::{Checksum, EcnField, Flags, Flow, Frame, Options, Segment, SeqNum};
 
@@ -43,8 +43,8 @@ fn parse_tcp<'f>(
         return Err(DropReason::BadChecksum);
     }
     let flow = flow(ip, header.source_port(), header.destination_port())?;
-    let bits = header.slice().get(TCP_FLAGS_AT).copied();
-    let flags = Flags::from_bits_retain(bits.unwrap_or_default());
+    let bits = header.slice().get(TCP_OFFSET_AT..).and_then(|rest| rest.first_chunk());
+    let flags = Flags::from_header(bits.copied().unwrap_or_default());
     let payload = ip.payload.get(header.slice().len()..).ok_or(DropReason::MalformedTcp)?;
     let timestamps = options::only_timestamps(header.options());
     // Built where it is returned: moving a segment costs as much as reading it.

@@ -55,10 +55,10 @@ impl<'a> SuperHeaders<'a> {
             bytes,
             ip_len,
             seq,
-            flags: Flags::from_bits_retain((control >> 16) as u8),
+            flags: Flags::from_bits_truncate((control >> 16) as u16),
             ip_sum: ip_sum_without_length(ip),
             tcp_sum: sum.add_bytes(tcp.get(TCP_LEN..)?),
-            control: control & !(0xff << 16),
+            control: control & !(u32::from(Flags::all().bits()) << 16),
         };
         Some((headers, rest))
     }

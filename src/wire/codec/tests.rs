@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::{
-    Checksum, EcnField, Flags, Frame, Options, SackBlocks, SeqNum, SeqRange, Timestamps,
-    WindowScale,
+    Checksum, EcnCounters, EcnField, EcnOrder, Flags, Frame, Options, SackBlocks, SeqNum, SeqRange,
+    Timestamps, WindowScale,
 };
 
 /// A SYN from 192.0.2.1:40000 to 192.0.2.2:80 with Linux's options, ECT(0).
@@ -71,6 +71,7 @@ fn syn_header() -> TcpHeader {
             sack_permitted: true,
             timestamps: Some(Timestamps { value: 0x0102_0304, echo: 0 }),
             sack: SackBlocks::EMPTY,
+            ecn: None,
         },
         traffic_class: 2,
         ttl: 64,
@@ -149,7 +150,7 @@ proptest! {
         ttl: u8,
         seq: u32,
         ack: u32,
-        flags: u8,
+        flags in 0u16..=Flags::all().bits(),
         window: u16,
         partial: bool,
         stamps in proptest::option::of(any::<(u32, u32)>()),
@@ -246,9 +247,14 @@ fn a_data_offset_that_is_impossible() {
 fn reserved_bits_are_ignored() {
     // RFC 9293 section 3.1: "must be ignored by receivers".
     let mut bytes = DATA_V6;
-    bytes[52] |= 0x0f;
+    bytes[52] |= 0x0e;
     let vouched = Frame { checksum: Checksum::Vouched, ..Frame::plain(&bytes) };
     assert_eq!(parse(&vouched), Ok(expected(&data_header(), b"hello")));
+    // The fourth has a meaning by now (RFC 9768 section 3.1.1).
+    bytes[52] |= 0x01;
+    let vouched = Frame { checksum: Checksum::Vouched, ..Frame::plain(&bytes) };
+    let flags = data_header().flags | Flags::AE;
+    assert_eq!(parse(&vouched), Ok(expected(&TcpHeader { flags, ..data_header() }, b"hello")));
 }
 
 #[test]
@@ -374,10 +380,17 @@ fn segment_options(syn: bool) -> impl Strategy<Value = Options> {
         any::<bool>(),
         prop::option::of(any::<(u32, u32)>()),
         vec(any::<(u32, u32)>(), 0..=4),
+        prop::option::of((any::<bool>(), 0usize..=3, any::<[u32; 3]>())),
     )
-        .prop_map(move |(mss, window_scale, sack_permitted, timestamps, blocks)| {
+        .prop_map(move |(mss, window_scale, sack_permitted, timestamps, blocks, counters)| {
             let mut sack = SackBlocks::EMPTY;
-            let room = if timestamps.is_some() { 3 } else { 4 };
+            let ecn = counters.map(|(first, count, [e0b, ceb, e1b])| {
+                let order = if first { EcnOrder::Ect0First } else { EcnOrder::Ect1First };
+                EcnCounters::new(order, count, e0b, ceb, e1b)
+            });
+            let stamps = if timestamps.is_some() { 12 } else { 0 };
+            let taken = stamps + ecn.map_or(0, |counters| counters.len());
+            let room = (36 - taken) / 8;
             for (start, end) in blocks.into_iter().take(if syn { 0 } else { room }) {
                 sack.push(SeqRange { start: SeqNum(start), end: SeqNum(end) });
             }
@@ -387,12 +400,13 @@ fn segment_options(syn: bool) -> impl Strategy<Value = Options> {
                 sack_permitted: sack_permitted && syn,
                 timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
                 sack,
+                ecn,
             }
         })
 }
 
 fn headers() -> impl Strategy<Value = TcpHeader> {
-    let options = any::<u8>()
+    let options = (0u16..=Flags::all().bits())
         .prop_map(Flags::from_bits_retain)
         .prop_flat_map(|flags| (Just(flags), segment_options(flags.contains(Flags::SYN))));
     let ip = (any::<u8>(), any::<u8>(), any::<u16>(), any::<bool>());

@@ -161,7 +161,7 @@ impl Packet {
         let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
         let header = 20 + usize::from(bytes[32] >> 4) * 4;
         (self.seq, self.ack) = (word(24), word(28));
-        self.flags = Flags::from_bits_retain(bytes[33]);
+        self.flags = Flags::from_header([bytes[32], bytes[33]]);
         self.text = (bytes.len() - header) as u32;
     }
 }
