@@ -40,6 +40,7 @@ mod ring;
 mod room;
 mod rto;
 mod runs;
+mod segment_options;
 mod send_buffer;
 mod sequence;
 mod settings;

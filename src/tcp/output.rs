@@ -7,11 +7,7 @@ use core::num::NonZeroU16;
 use super::recovery::Phase;
 use super::{Connection, Mark, State, Timer};
 use crate::time::{Duration, Instant};
-use crate::wire::{EcnField, Flags, Options, SackBlocks, Segment, SeqNum, SeqRange, WindowScale};
-
-/// Bytes of the SACK option: padding and head, and each block (RFC 2018 section 3).
-const SACK_HEAD: u32 = 4;
-const SACK_BLOCK: u32 = 8;
+use crate::wire::{EcnField, Flags, Options, Segment, SeqNum, SeqRange, WindowScale};
 
 /// Where a segment's text lies in the send buffer: offset and length.
 type Text = (usize, usize);
@@ -468,29 +464,6 @@ impl Connection {
         matches!(self.state, State::FinWait1 | State::LastAck | State::Closing)
     }
 
-    /// Bytes of text in a full segment with the options it will carry. RFC 2018 section 4: "as
-    /// many distinct SACK blocks as possible".
-    fn most_text(&self) -> u32 {
-        if !self.sends_sack() {
-            return self.effective_mss().max(1);
-        }
-        let blocks = self.sack_blocks().as_slice().len() as u32;
-        let sack = SACK_HEAD + SACK_BLOCK * blocks;
-        self.effective_mss().saturating_sub(sack).max(1)
-    }
-
-    fn sends_sack(&self) -> bool {
-        self.negotiated.sack && (self.recv_buffer.has_hole() || self.recv_buffer.twice().is_some())
-    }
-
-    /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
-    /// three blocks beside timestamps.
-    fn sack_blocks(&self) -> SackBlocks {
-        let mut blocks = self.recv_buffer.sack_blocks();
-        blocks.truncate(if self.negotiated.timestamps { 3 } else { 4 });
-        blocks
-    }
-
     /// Nagle and the sender's side of silly-window avoidance (RFC 9293 sections 3.7.4 and
     /// 3.8.6.2.1), for `len` bytes that the window lets out, out of a full `most`.
     fn is_worth_sending(&self, len: u32, all: bool, most: u32, closing: bool) -> bool {
@@ -563,21 +536,7 @@ impl Connection {
             let stamped = state.stamp(size.is_some() && text.1 > 0);
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
-        let mut options = Options::default();
-        let clock = self.ts_clock(now);
-        if let Some(state) = &mut self.timestamps {
-            options.timestamps = Some(state.stamp(clock, self.rcv.nxt));
-        }
-        if self.sends_sack() {
-            options.sack = self.sack_blocks();
-            // Text that is sent again may leave less room than it had.
-            let len = (text.1 as u32).min(size.unwrap_or(u32::MAX));
-            let left = self.effective_mss().saturating_sub(len + SACK_HEAD);
-            options.sack.truncate((left / SACK_BLOCK) as usize);
-            if !options.sack.is_empty() {
-                self.recv_buffer.forget_twice();
-            }
-        }
+        let options = self.options_beside(now, (text.1 as u32).min(size.unwrap_or(u32::MAX)));
         let mut urgent = 0;
         if let Some(up) = self.urgent.sent().filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;

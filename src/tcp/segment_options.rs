@@ -1,0 +1,55 @@
+//! The options of the segments of a synchronized connection, and how much room they leave for text (RFC
+//! 7323 section 3.2, RFC 2018 section 4).
+
+use super::Connection;
+use crate::time::Instant;
+use crate::wire::{Options, SackBlocks};
+
+/// Bytes of the SACK option: padding and head, and each block (RFC 2018 section 3).
+const SACK_HEAD: u32 = 4;
+const SACK_BLOCK: u32 = 8;
+
+impl Connection {
+    /// Bytes of text in a full segment with the options it will carry. RFC 2018 section 4: "as
+    /// many distinct SACK blocks as possible".
+    pub(super) fn most_text(&self) -> u32 {
+        if !self.sends_sack() {
+            return self.effective_mss().max(1);
+        }
+        let blocks = self.sack_blocks().as_slice().len() as u32;
+        let sack = SACK_HEAD + SACK_BLOCK * blocks;
+        self.effective_mss().saturating_sub(sack).max(1)
+    }
+
+    pub(super) fn sends_sack(&self) -> bool {
+        self.negotiated.sack && (self.recv_buffer.has_hole() || self.recv_buffer.twice().is_some())
+    }
+
+    /// What lies beyond holes, as far as it fits beside the other options (RFC 2018 section 3):
+    /// three blocks beside timestamps.
+    fn sack_blocks(&self) -> SackBlocks {
+        let mut blocks = self.recv_buffer.sack_blocks();
+        blocks.truncate(if self.negotiated.timestamps { 3 } else { 4 });
+        blocks
+    }
+
+    /// The options of a segment with `len` bytes of text.
+    #[inline]
+    pub(super) fn options_beside(&mut self, now: Instant, len: u32) -> Options {
+        let mut options = Options::default();
+        let clock = self.ts_clock(now);
+        if let Some(state) = &mut self.timestamps {
+            options.timestamps = Some(state.stamp(clock, self.rcv.nxt));
+        }
+        if self.sends_sack() {
+            options.sack = self.sack_blocks();
+            // Text that is sent again may leave less room than it had.
+            let left = self.effective_mss().saturating_sub(len + SACK_HEAD);
+            options.sack.truncate((left / SACK_BLOCK) as usize);
+            if !options.sack.is_empty() {
+                self.recv_buffer.forget_twice();
+            }
+        }
+        options
+    }
+}
