@@ -35,7 +35,9 @@ impl Sysctls {
         set(&mut settings.fin_wait_2, "tcp_fin_timeout", Duration::from_secs);
         set(&mut settings.ecn, "tcp_ecn", |n: u8| match n {
             0 => Ecn::Off,
-            1 => Ecn::Request,
+            1 | 4 => Ecn::Request,
+            3 => Ecn::Accurate,
+            5 => Ecn::AcceptAccurate,
             _ => Ecn::Accept,
         });
         set(&mut settings.congestion, "tcp_congestion_control", |name: String| match &*name {

@@ -91,6 +91,11 @@ impl Stack {
                 self.forget_half_open(id);
             }
             HalfOpenVerdict::Establish => self.establish(id, segment),
+            HalfOpenVerdict::Refuse => {
+                self.counters.attempt_fails += 1;
+                self.forget_half_open(id);
+                self.reset_stranger(&flow, segment);
+            }
         }
         Received::default()
     }

@@ -71,7 +71,17 @@ bitflags::bitflags! {
         const TIMESTAMPS = 1;
         /// It was restarted, and has a second place in the queue of expiries.
         const RESTARTED = 2;
+        /// The ACE field of accurate ECN, bit by bit (RFC 9768 section 3.2.2).
+        const AE = 4;
+        const CWR = 8;
+        const ECE = 16;
     }
+}
+
+impl Marks {
+    /// Where the flags of the ACE field are kept.
+    const ACE: [(Self, Flags); 3] =
+        [(Self::AE, Flags::AE), (Self::CWR, Flags::CWR), (Self::ECE, Flags::ECE)];
 }
 
 /// What a segment does to a record.
@@ -89,9 +99,12 @@ pub(super) enum TimeWaitVerdict {
 
 impl TimeWaitRecord {
     pub(super) fn new(remains: &Remains, expires: Instant) -> Self {
-        let Remains { flow, snd_nxt, rcv_nxt, recv_window, recv_scale, diffserv, ts_recent } =
+        let Remains { flow, snd_nxt, rcv_nxt, recv_window, recv_scale, diffserv, ts_recent, ace } =
             *remains;
-        let marks = if ts_recent.is_some() { Marks::TIMESTAMPS } else { Marks::empty() };
+        let mut marks = if ts_recent.is_some() { Marks::TIMESTAMPS } else { Marks::empty() };
+        for (mark, flag) in Marks::ACE {
+            marks.set(mark, ace.contains(flag));
+        }
         Self {
             flow,
             snd_nxt,
@@ -124,10 +137,11 @@ impl TimeWaitRecord {
     /// The ACK that repeats where both sides stand; our timestamp clock reads `clock`.
     pub(super) fn ack(&self, clock: u32) -> Outgoing {
         let stamp = Timestamps { value: clock, echo: self.ts_recent };
+        let ace = Marks::ACE.into_iter().filter(|(mark, _)| self.marks.contains(*mark));
         Outgoing {
             seq: self.snd_nxt,
             ack: self.rcv_nxt,
-            flags: Flags::ACK,
+            flags: ace.fold(Flags::ACK, |flags, (_, flag)| flags | flag),
             window: self.window,
             options: Options {
                 timestamps: self.has_timestamps().then_some(stamp),

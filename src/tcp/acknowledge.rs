@@ -3,6 +3,7 @@
 //! step; RFC 5681, RFC 6298, RFC 6582).
 
 use super::congestion::{AckSample, Loss};
+use super::ecn::Echo;
 use super::flight::Delivery;
 use super::rack::Evidence;
 use super::recovery::Verdict;
@@ -23,7 +24,7 @@ pub(super) struct AckReport {
     pub(super) twice: Option<SeqRange>,
     /// TSecr.
     pub(super) echo: Option<u32>,
-    /// It echoes congestion (RFC 3168).
+    /// It echoes congestion (RFC 3168, RFC 9768).
     pub(super) echoes_congestion: bool,
     /// The round-trip time it measures.
     pub(super) rtt: Option<Duration>,
@@ -45,7 +46,7 @@ impl Connection {
     pub(super) fn acknowledge(&mut self, now: Instant, segment: &Segment<'_>) {
         // The peer answers: whatever an ICMP error has said is over, as in Linux.
         self.icmp_error = None;
-        let echo = self.on_congestion_echo(now, segment);
+        let echo = self.look_for_echo(now, segment);
         let window = self.peer_window(segment);
         // The peer has been heard from: what waits for more has waited long enough (as Linux).
         self.marks -= Mark::HOLDS_BACK;
@@ -110,26 +111,21 @@ impl Connection {
         self.snd.wl2 = ack;
     }
 
-    /// Takes in an ACK of something new, which echoes congestion or does not.
-    pub(super) fn on_new_ack(
-        &mut self,
-        now: Instant,
-        segment: &Segment<'_>,
-        echoes_congestion: bool,
-    ) {
+    /// Takes in an ACK of something new.
+    pub(super) fn on_new_ack(&mut self, now: Instant, segment: &Segment<'_>, echo: Echo) {
         // First, because it goes by the FlightSize of the loss, which the ACK ends.
         self.check_loss_probe(now, segment, true);
-        let mut report = self.take_in(now, segment, echoes_congestion);
+        let mut report = self.take_in(now, segment, echo);
         self.draw_conclusions(now, &mut report);
     }
 
     /// An ACK that acknowledges nothing new may report something (RFC 2018 section 5).
     #[cold]
-    fn on_blocks(&mut self, now: Instant, segment: &Segment<'_>, echoes_congestion: bool) {
+    fn on_blocks(&mut self, now: Instant, segment: &Segment<'_>, echo: Echo) {
         if segment.options.sack.is_empty() || self.flight.is_empty() && self.recovery.is_quiet() {
             return;
         }
-        let mut report = self.take_in(now, segment, echoes_congestion);
+        let mut report = self.take_in(now, segment, echo);
         self.on_round_trip(now, &report);
         let grows = self.repair(now, &mut report);
         if grows && self.recovery.reordering.is_seen() && report.delivery.len > 0 {
@@ -165,12 +161,7 @@ impl Connection {
 
     /// Takes in what an ACK reports and acknowledges; what follows from it is still to be drawn.
     #[inline]
-    fn take_in(
-        &mut self,
-        now: Instant,
-        segment: &Segment<'_>,
-        echoes_congestion: bool,
-    ) -> AckReport {
+    fn take_in(&mut self, now: Instant, segment: &Segment<'_>, echo: Echo) -> AckReport {
         let stamps = segment.options.timestamps.filter(|_| self.timestamps.is_some());
         let evidence = Evidence {
             now,
@@ -199,6 +190,11 @@ impl Connection {
                 stamps.and_then(|stamps| timestamps::rtt(stamps, self.ts_clock(now)))
             }
             None => None,
+        };
+        let echoes_congestion = match echo {
+            Echo::No => false,
+            Echo::Yes => true,
+            Echo::Counted(before) => self.on_feedback(now, segment, before, acked),
         };
         let echo = stamps.map(|stamps| stamps.echo);
         let credit = self.recovery.credit();

@@ -319,6 +319,11 @@ impl Flight {
         (self.records.len() as u32, lost as u32, again as u32, self.segments_sacked)
     }
 
+    /// Segments that the peer has neither acknowledged nor reported.
+    pub(super) fn undelivered(&self) -> u32 {
+        (self.records.len() as u32).saturating_sub(self.segments_sacked)
+    }
+
     /// When the oldest segment was last sent.
     pub(super) fn first_sent_at(&self) -> Option<Instant> {
         self.records.front().map(|record| record.sent_at)

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use super::ecn::{self, EcnState};
+use super::ecn::{self, Accurate, EcnState, Mode};
 use super::input::{Acceptance, Arrival, acceptance, is_reset_in_window};
 use super::timestamps::TimestampState;
 use super::{
-    ChallengeLimit, CloseReason, Connection, Ecn, Events, Link, Mark, Outgoing, Settings, State,
-    Timer,
+    ChallengeLimit, CloseReason, Connection, Events, Link, Mark, Outgoing, Settings, State, Timer,
 };
 use crate::time::{Duration, Instant, PackedInstant};
-use crate::wire::{Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
+use crate::wire::{EcnField, Flags, Flow, Options, Segment, SeqNum, Timestamps, WindowScale};
 
 /// The send MSS of a peer that names none (RFC 9293 section 3.7.1, MUST-15).
 const DEFAULT_MSS_V4: u16 = 536;
@@ -53,8 +52,8 @@ pub(super) struct Negotiated {
     pub(super) sack: bool,
     /// Whether both sides send timestamps.
     pub(super) timestamps: bool,
-    /// Whether our first SYN has asked for ECN.
-    pub(super) asks_ecn: bool,
+    /// Which ECN our first SYN has asked for.
+    pub(super) asks_ecn: Mode,
 }
 
 impl Negotiated {
@@ -68,7 +67,7 @@ impl Negotiated {
             scaling: settings.window_scaling,
             sack: settings.sack,
             timestamps: settings.timestamps,
-            asks_ecn: settings.ecn == Ecn::Request,
+            asks_ecn: settings.ecn.asks(),
         }
     }
 
@@ -152,6 +151,42 @@ bitflags::bitflags! {
         const ASKED_AGAIN = 2;
         /// It agrees to ECN.
         const ECN = 4;
+        /// And that is accurate ECN (RFC 9768).
+        const ACCURATE = 8;
+        /// Text of the connection must not have ECT.
+        const NO_ECT = 16;
+        /// The ECN field of the latest SYN, two bits.
+        const SYN_ECN = 3 << 6;
+    }
+}
+
+impl Marks {
+    /// Those of an entry that has just agreed to this.
+    fn agreed(mode: Mode) -> Self {
+        match mode {
+            Mode::None => Self::empty(),
+            Mode::Classic => Self::ECN,
+            Mode::Accurate => Self::ECN | Self::ACCURATE,
+        }
+    }
+
+    /// The mode that was agreed on.
+    fn mode(self) -> Mode {
+        match (self.contains(Self::ECN), self.contains(Self::ACCURATE)) {
+            (true, true) => Mode::Accurate,
+            (true, false) => Mode::Classic,
+            _ => Mode::None,
+        }
+    }
+
+    /// The same after a SYN with this ECN field.
+    fn with_syn(self, ecn: EcnField) -> Self {
+        (self - Self::SYN_ECN) | Self::from_bits_retain(ecn.bits() << 6)
+    }
+
+    /// The ECN field of the latest SYN.
+    fn syn_ecn(self) -> EcnField {
+        EcnField::from_bits(self.bits() >> 6)
     }
 }
 
@@ -170,6 +205,8 @@ pub(crate) enum HalfOpenVerdict {
     Forget,
     /// It acknowledges our SYN: a connection can be made, and takes the segment in.
     Establish,
+    /// The reset of RFC 9293 section 3.10.7.1 is owed, and the entry goes.
+    Refuse,
 }
 
 impl HalfOpen {
@@ -190,7 +227,7 @@ impl HalfOpen {
             ts_recent: syn.options.timestamps.map_or(0, |ts| ts.value),
             sent_at: now.into(),
             retries: 0,
-            marks: if settings.ecn.agrees_to(syn) { Marks::ECN } else { Marks::empty() },
+            marks: Marks::agreed(settings.ecn.agrees_to(syn)).with_syn(syn.ecn),
             limit: ChallengeLimit::default(),
         }
     }
@@ -211,20 +248,35 @@ impl HalfOpen {
         self.marks.contains(Marks::ASKED_AGAIN)
     }
 
-    fn has_ecn(&self) -> bool {
-        self.marks.contains(Marks::ECN)
+    /// What the SYN-ACK says of ECN. RFC 9768 section 3.2.3.2.2: after two of them in vain nothing,
+    /// because there are middleboxes that drop what they do not know.
+    fn ecn_flags(&self) -> Flags {
+        match self.marks.mode() {
+            Mode::None => Flags::empty(),
+            Mode::Classic => Flags::ECE,
+            Mode::Accurate if self.retries >= 2 => Flags::empty(),
+            Mode::Accurate => ecn::encoded(self.marks.syn_ecn()),
+        }
+    }
+
+    /// Whether options of accurate ECN may be tried: not with a SYN-ACK that is sent again.
+    fn tries_counters(&self) -> bool {
+        self.marks.mode() == Mode::Accurate && !self.marks.contains(Marks::RESENT)
     }
 
     /// The SYN-ACK; our timestamps clock reads `clock`.
     pub(crate) fn syn_ack(&self, settings: &Settings, link: Link, clock: u32) -> Outgoing {
         let stamp = Timestamps { value: clock, echo: self.ts_recent };
-        let ece = if self.has_ecn() { Flags::ECE } else { Flags::empty() };
+        let mss = settings.limit_mss(link.mss(&self.flow));
         Outgoing {
             seq: self.iss,
             ack: self.irs + 1,
-            flags: Flags::SYN | Flags::ACK | ece,
+            flags: Flags::SYN | Flags::ACK | self.ecn_flags(),
             window: WindowScale::default().compress(first_window(settings)),
-            options: self.agreed.syn_options(settings.limit_mss(link.mss(&self.flow)), stamp),
+            options: Options {
+                ecn: self.tries_counters().then(ecn::first_counters),
+                ..self.agreed.syn_options(mss, stamp)
+            },
             ..Outgoing::default()
         }
     }
@@ -233,10 +285,11 @@ impl HalfOpen {
     pub(crate) fn bare_ack(&self, settings: &Settings, clock: u32) -> Outgoing {
         let stamp = Timestamps { value: clock, echo: self.ts_recent };
         let scale = self.agreed.recv_scale;
+        let is_accurate = self.marks.mode() == Mode::Accurate;
         Outgoing {
             seq: self.iss + 1,
             ack: self.irs + 1,
-            flags: Flags::ACK,
+            flags: Flags::ACK | if is_accurate { ecn::ace(5) } else { Flags::empty() },
             window: scale.compress(first_window(settings)),
             options: Options {
                 timestamps: self.agreed.timestamps.then_some(stamp),
@@ -252,6 +305,10 @@ impl HalfOpen {
             return false;
         }
         self.retries += 1;
+        if self.retries >= 2 {
+            // The SYN-ACK says nothing of accurate ECN any more (RFC 9768 section 3.1.5).
+            self.marks.set(Marks::NO_ECT, self.marks.mode() == Mode::Accurate);
+        }
         self.marks = (self.marks | Marks::RESENT) - Marks::ASKED_AGAIN;
         self.sent_at = now.into();
         true
@@ -276,9 +333,8 @@ impl HalfOpen {
         settings: &Settings,
     ) -> HalfOpenVerdict {
         let verdict = self.judge(segment, settings);
-        if verdict == HalfOpenVerdict::Resend && !ecn::is_setup_syn(segment) {
-            // RFC 3168 section 6.1.1.1: the peer has given up on ECN, and so do we.
-            self.marks -= Marks::ECN;
+        if verdict == HalfOpenVerdict::Resend && !self.asks_the_same(segment, settings) {
+            return HalfOpenVerdict::Refuse;
         }
         // RFC 5961 section 7: as in the synchronized states.
         let limited = match verdict {
@@ -292,6 +348,33 @@ impl HalfOpen {
             return HalfOpenVerdict::Ignore;
         }
         verdict
+    }
+
+    /// The SYN has come again, and may ask for something else in the way of ECN. Answers false where that
+    /// must not be.
+    fn asks_the_same(&mut self, syn: &Segment<'_>, settings: &Settings) -> bool {
+        if !settings.ecn.knows_accurate() {
+            if !ecn::is_setup_syn(syn) {
+                // RFC 3168 section 6.1.1.1: the peer has given up on ECN, and so do we.
+                self.marks -= Marks::ECN;
+            }
+            return true;
+        }
+        // RFC 9768 section 3.1.5: "MUST NOT switch into a different feedback mode"; but who has agreed to
+        // one MUST reset a connection that asks for the other.
+        let (mode, asked) = (self.marks.mode(), ecn::asked_by(syn));
+        if mode == Mode::None {
+            return true;
+        }
+        if asked != Mode::None && asked != mode {
+            return false;
+        }
+        if asked == Mode::None {
+            self.marks |= Marks::NO_ECT;
+        }
+        // "MUST feed back the IP-ECN field on the latest valid SYN".
+        self.marks = self.marks.with_syn(syn.ecn);
+        true
     }
 
     fn judge(&self, segment: &Segment<'_>, settings: &Settings) -> HalfOpenVerdict {
@@ -372,7 +455,17 @@ impl Connection {
             connection.flight.mark_first_retransmitted();
         }
         connection.on_peer_syn(now, irs, u32::from(window), ts_recent);
-        connection.ecn = half_open.has_ecn().then(|| Box::new(EcnState::new(true)));
+        let ect = !marks.contains(Marks::NO_ECT);
+        match marks.mode() {
+            Mode::None => {}
+            Mode::Classic => connection.ecn = Some(Box::new(EcnState::new(ect))),
+            Mode::Accurate => {
+                // RFC 9768 section 3.2.3.2.2: after a SYN-ACK without an option none is tried any more.
+                let tries = !marks.contains(Marks::RESENT);
+                let accurate = Accurate::answering(iss + 1, marks.syn_ecn(), tries);
+                connection.enter_accurate(ect, accurate);
+            }
+        }
         connection
     }
 
@@ -467,6 +560,7 @@ impl Connection {
             self.acknowledge(now, segment);
             self.become_established(now);
             self.events |= Events::ESTABLISHED;
+            self.answer_marked_syn(now);
             self.ack.at_once();
         } else {
             // Simultaneous open: "enter SYN-RECEIVED, form a SYN,ACK segment". It repeats our SYN.

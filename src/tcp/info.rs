@@ -1,7 +1,7 @@
 //! What can be told of a connection: STATUS (RFC 9293 section 3.10.6), and whether it is ready.
 
 use super::recovery::Phase as RecoveryPhase;
-use super::{Connection, Mark, Room, State};
+use super::{Connection, EcnInfo, Mark, Room, State};
 use crate::time::{Duration, Instant};
 use crate::wire::{Flow, WindowScale};
 
@@ -77,6 +77,8 @@ pub struct Info {
     pub timestamps: bool,
     /// Whether both sides understand SACK (RFC 2018).
     pub sack: bool,
+    /// What ECN has done, if both sides have agreed to it (RFC 3168, RFC 9768).
+    pub ecn: Option<EcnInfo>,
     /// The scales of the windows received and announced, if windows are scaled.
     pub scales: Option<(WindowScale, WindowScale)>,
     /// The window that the peer offers, in bytes.
@@ -140,6 +142,7 @@ impl Connection {
             path_mtu: self.path_mtu(),
             timestamps: agreed && negotiated.timestamps,
             sack: agreed && negotiated.sack,
+            ecn: self.ecn.as_ref().map(|ecn| ecn.info()),
             scales: (agreed && negotiated.scaling)
                 .then_some((negotiated.send_scale, negotiated.recv_scale)),
             send_window: self.snd.wnd,

@@ -3,7 +3,7 @@
 
 use core::ops::ControlFlow::{self, Break, Continue};
 
-use super::{CloseReason, Connection, Events, Mark, State, Timer};
+use super::{CloseReason, Connection, Events, Mark, State, Timer, ecn};
 use crate::time::Instant;
 use crate::wire::{Flags, Segment, SeqNum, SeqRange};
 
@@ -124,6 +124,9 @@ impl Connection {
         // Third step: security and compartment are not supported (RFC 9293 appendix A.1).
         self.check_syn(now, segment)?;
         self.check_ack(now, segment)?;
+        if self.has(Mark::ACCURATE_ECN) {
+            self.count_marks(segment);
+        }
         self.check_urgent(segment);
         Continue(self.take_text_and_fin(now, segment, hand_out))
     }
@@ -139,12 +142,12 @@ impl Connection {
             return *segment;
         }
         self.confirm_ecn(segment);
-        // The window of a SYN is not scaled, and its ECE no echo; from here on they would be.
+        // The window of a SYN is not scaled, and its flags of ECN are no echo; from here on they would be.
         // Our own SYN,ACK may be lost: this tells the peer the same without its waiting for that.
         self.ack.at_once();
         let window = self.negotiated.send_scale.compress(u32::from(segment.window));
         let rest = segment.behind_syn();
-        Segment { flags: rest.flags - Flags::ECE, window, ..rest }
+        Segment { flags: rest.flags - ecn::ACE, window, ..rest }
     }
 
     /// PAWS, ahead of the first step (RFC 7323 section 5.3, R1).
@@ -199,8 +202,14 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
+            if self.has(Mark::ACCURATE_ECN) {
+                self.on_syn_ack_again(segment);
+            }
             self.challenge(now);
         } else {
+            if self.has(Mark::ACCURATE_ECN) {
+                self.note_reappearance();
+            }
             if segment.seq.is_before(self.rcv.nxt) {
                 self.note_twice(segment);
             }

@@ -58,7 +58,7 @@ mod window_use;
 use std::sync::Arc;
 
 pub(crate) use challenge::ChallengeLimit;
-pub use ecn::Ecn;
+pub use ecn::{Ecn, EcnInfo};
 pub use error::{CloseReason, ReadError, Unreachable, WriteError};
 pub(crate) use handshake::{HalfOpen, HalfOpenVerdict, MOST_DOUBLINGS, early_text};
 pub use info::{Info, Phase, Readiness};
@@ -128,6 +128,10 @@ bitflags::bitflags! {
         const FLUSHES = 128;
         /// A reset must be sent: the last thing that is.
         const RESET_OWED = 256;
+        /// Accurate ECN was agreed on: its counters go by every segment that comes and goes.
+        const ACCURATE_ECN = 1 << 14;
+        /// An ACK must be sent that tells how the SYN-ACK has arrived, ahead of any text.
+        const HANDSHAKE_ACK = 1 << 15;
     }
 }
 
@@ -348,6 +352,7 @@ impl Connection {
             recv_scale: self.negotiated.recv_scale,
             diffserv: self.settings.diffserv(),
             ts_recent: self.timestamps.map(|state| state.recent()),
+            ace: self.ace(),
         }
     }
 
@@ -652,4 +657,6 @@ pub(crate) struct Remains {
     pub(crate) diffserv: u8,
     /// TS.Recent.
     pub(crate) ts_recent: Option<u32>,
+    /// The ACE field of what we send (RFC 9768 section 3.2.2); nothing without accurate ECN.
+    pub(crate) ace: crate::wire::Flags,
 }

@@ -108,8 +108,8 @@ impl Connection {
         if matches!(self.state, State::Closed | State::TimeWait) {
             return self.take_reset(now);
         }
-        if self.has(Mark::SYN_OWED) {
-            return Some(self.send_syn(now));
+        if self.marks.intersects(Mark::SYN_OWED | Mark::HANDSHAKE_ACK) {
+            return Some(self.send_opening(now));
         }
         if self.state == State::SynSent {
             return None;
@@ -148,7 +148,7 @@ impl Connection {
 
     /// SND.NXT, or where the peer's window ends if it has taken the window back below that: it
     /// would not accept anything beyond (as Linux's `tcp_acceptable_seq`).
-    fn acceptable_seq(&self) -> SeqNum {
+    pub(super) fn acceptable_seq(&self) -> SeqNum {
         self.snd.nxt.earlier(self.snd.una + self.snd.wnd).later(self.snd.una)
     }
 
@@ -160,11 +160,12 @@ impl Connection {
         let clock = self.ts_clock(now);
         let timestamps = self.timestamps.as_mut().map(|state| state.stamp(clock, ack));
         let options = Options { timestamps, ..Options::default() };
-        Outgoing { seq, ack, flags: Flags::RST | Flags::ACK, options, ..Outgoing::default() }
+        let flags = Flags::RST | Flags::ACK | self.ace();
+        Outgoing { seq, ack, flags, options, ..Outgoing::default() }
     }
 
     /// A SYN, or a SYN,ACK in a simultaneous open.
-    fn send_syn(&mut self, now: Instant) -> Outgoing {
+    pub(super) fn send_syn(&mut self, now: Instant) -> Outgoing {
         self.marks -= Mark::SYN_OWED;
         let again = self.snd.nxt != self.snd.iss;
         // The SYN,ACK of a simultaneous open repeats a SYN that nobody takes for lost. What
@@ -193,6 +194,7 @@ impl Connection {
         if self.state == State::SynReceived {
             outgoing.flags |= Flags::ACK;
             outgoing.ack = self.rcv.nxt;
+            outgoing.options.ecn = self.syn_ack_counters();
             self.ack.on_sent();
         }
         outgoing
@@ -308,7 +310,8 @@ impl Connection {
         let size = first.range.len();
         // The urgent pointer counts from where a segment starts, and what has come twice is told once.
         let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start))
-            && self.recv_buffer.twice().is_none();
+            && self.recv_buffer.twice().is_none()
+            && self.ace_bears_cutting();
         let left = |last: &Fresh| most.saturating_sub(first.range.start.len_to(last.range.end));
         if may_grow && first.may_be_followed && first.more {
             last = self.take_full(now, first, left(&first) / size);
@@ -532,11 +535,12 @@ impl Connection {
     ) -> Outgoing {
         flags |= Flags::ACK;
         let mut ecn = EcnField::NotEct;
+        let len = (text.1 as u32).min(size.unwrap_or(u32::MAX));
         if let Some(state) = &mut self.ecn {
             let stamped = state.stamp(size.is_some() && text.1 > 0);
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
-        let options = self.options_beside(now, (text.1 as u32).min(size.unwrap_or(u32::MAX)));
+        let options = self.options_beside(now, len, len > 0 && size.is_none());
         let mut urgent = 0;
         if let Some(up) = self.urgent.sent().filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;

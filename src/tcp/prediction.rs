@@ -6,6 +6,7 @@
 //! Jacobson's idea; RFC 7323 describes it with timestamps.) The state afterwards is
 //! what the eight steps would have left: a property test compares the two.
 
+use super::ecn::Echo;
 use super::input::Arrival;
 use super::{Connection, Mark, State};
 use crate::time::Instant;
@@ -26,6 +27,7 @@ impl Connection {
         let as_predicted = self.state == State::Established
             && segment.flags - Flags::PSH == Flags::ACK
             && segment.ecn != EcnField::Ce
+            && !self.has(Mark::ACCURATE_ECN)
             && segment.seq == self.rcv.nxt
             && len <= self.rcv.nxt.len_to(self.rcv.edge)
             // Without new text or a new ACK it may be a duplicate ACK, or a probe.
@@ -49,7 +51,7 @@ impl Connection {
         }
         self.marks -= Mark::HOLDS_BACK;
         if advances {
-            self.on_new_ack(now, segment, false);
+            self.on_new_ack(now, segment, Echo::No);
         }
         self.set_window(segment.last_seq(self.rcv.edge), segment.ack, window);
         self.icmp_error = None;

@@ -121,7 +121,7 @@ impl Connection {
     /// The window has been reduced for a mark: what is in the network comes down with the ACKs of a
     /// round trip, instead of nothing being sent for a part of it.
     pub(super) fn spread_reduction(&mut self) {
-        if self.congestion.paces_recovery() {
+        if self.congestion.paces_recovery() || self.flight.is_empty() {
             return;
         }
         let out = self.flight.size().saturating_sub(self.flight.sacked());

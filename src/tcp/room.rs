@@ -41,7 +41,7 @@ impl Connection {
             + self.timers.memory()
             + self.urgent.memory()
             + self.recovery.memory()
-            + self.ecn.as_ref().map_or(0, |ecn| size_of_val(&**ecn))
+            + self.ecn.as_ref().map_or(0, |ecn| ecn.memory())
             + self.congestion.memory()
     }
 

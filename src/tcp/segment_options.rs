@@ -1,7 +1,7 @@
 //! The options of the segments of a synchronized connection, and how much room they leave for text (RFC
-//! 7323 section 3.2, RFC 2018 section 4).
+//! 7323 section 3.2, RFC 2018 section 4, RFC 9768 section 3.2.3.3).
 
-use super::Connection;
+use super::{Connection, Mark};
 use crate::time::Instant;
 use crate::wire::{Options, SackBlocks};
 
@@ -13,15 +13,17 @@ impl Connection {
     /// Bytes of text in a full segment with the options it will carry. RFC 2018 section 4: "as
     /// many distinct SACK blocks as possible".
     pub(super) fn most_text(&self) -> u32 {
-        if !self.sends_sack() {
+        if !self.sends_sack() && !self.has(Mark::ACCURATE_ECN) {
             return self.effective_mss().max(1);
         }
-        let blocks = self.sack_blocks().as_slice().len() as u32;
-        let sack = SACK_HEAD + SACK_BLOCK * blocks;
-        self.effective_mss().saturating_sub(sack).max(1)
+        let mut sack = if self.sends_sack() { self.sack_blocks() } else { SackBlocks::EMPTY };
+        let rest = self.effective_mss().saturating_sub(self.counters_len(&mut sack));
+        let blocks = sack.as_slice().len() as u32;
+        let sack = if blocks > 0 { SACK_HEAD + SACK_BLOCK * blocks } else { 0 };
+        rest.saturating_sub(sack).max(1)
     }
 
-    pub(super) fn sends_sack(&self) -> bool {
+    fn sends_sack(&self) -> bool {
         self.negotiated.sack && (self.recv_buffer.has_hole() || self.recv_buffer.twice().is_some())
     }
 
@@ -33,9 +35,9 @@ impl Connection {
         blocks
     }
 
-    /// The options of a segment with `len` bytes of text.
+    /// The options of a segment with `len` bytes of text, which is sent `again` or is not.
     #[inline]
-    pub(super) fn options_beside(&mut self, now: Instant, len: u32) -> Options {
+    pub(super) fn options_beside(&mut self, now: Instant, len: u32, again: bool) -> Options {
         let mut options = Options::default();
         let clock = self.ts_clock(now);
         if let Some(state) = &mut self.timestamps {
@@ -49,6 +51,9 @@ impl Connection {
             if !options.sack.is_empty() {
                 self.recv_buffer.forget_twice();
             }
+        }
+        if self.has(Mark::ACCURATE_ECN) {
+            self.put_counters(&mut options, len, again);
         }
         options
     }

@@ -70,7 +70,7 @@ pub struct Settings {
     pub sack: bool,
     /// Offer window scaling (RFC 7323).
     pub window_scaling: bool,
-    /// Explicit congestion notification (RFC 3168).
+    /// Explicit congestion notification (RFC 3168, RFC 9768).
     pub ecn: Ecn,
     /// The Differentiated Services field of what is sent (IPv4 type of service, IPv6 traffic class),
     /// as IP_TOS and IPV6_TCLASS have it: DSCP in the upper six bits (RFC 2474 section 3). The lower

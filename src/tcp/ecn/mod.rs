@@ -1,47 +1,41 @@
 //! Explicit congestion notification (RFC 3168 section 6.1): routers mark packets instead of dropping
 //! them, the receiver echoes the mark, and the sender slows down without a loss.
+//!
+//! Here is what RFC 3168 says, and what the sender does with what it hears, however that comes back
+//! to it. Accurate ECN, with which the receiver counts the marks (RFC 9768), is in `accurate`: the
+//! receiver's half of it in `reflector`, the sender's in `tally`.
+
+mod accurate;
+mod negotiation;
+mod reflector;
+mod tally;
+
+pub(super) use accurate::{Accurate, Echo, first_counters};
+pub use negotiation::Ecn;
+pub(super) use negotiation::{ACE, Mode, ace, asked_by, encoded, is_setup_syn};
 
 use super::congestion::Loss;
 use super::{Connection, State};
 use crate::time::{Duration, Instant};
 use crate::wire::{EcnField, Flags, Segment, SeqNum};
+use negotiation::{SETUP_SYN, is_setup_syn_ack};
 
-/// Whether connections use ECN; as Linux's `tcp_ecn`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Ecn {
-    /// Never: `tcp_ecn` 0.
-    Off,
-    /// When a peer that connects asks for it: `tcp_ecn` 2.
-    #[default]
-    Accept,
-    /// Asked for when connecting, too: `tcp_ecn` 1.
-    Request,
-}
-
-/// The flags of an "ECN-setup SYN packet" (RFC 3168 section 6.1.1).
-const SETUP_SYN: Flags = Flags::ECE.union(Flags::CWR);
-
-impl Ecn {
-    /// Whether a listener that received `syn` agrees to ECN.
-    pub(super) fn agrees_to(self, syn: &Segment<'_>) -> bool {
-        self != Self::Off && is_setup_syn(syn)
-    }
-}
-
-/// RFC 3168 section 6.1.1. A host must not set ECT on a SYN; a path that sets it by itself says
-/// nothing of congestion either, and Linux does not agree to ECN over such a path.
-pub(super) fn is_setup_syn(syn: &Segment<'_>) -> bool {
-    syn.has(SETUP_SYN) && syn.ecn == EcnField::NotEct
-}
-
-/// RFC 3168 section 6.1.1. With both flags it is the work of a peer that reflects what it does not
-/// know (section 6.1.1.2).
-fn is_setup_syn_ack(syn_ack: &Segment<'_>) -> bool {
-    syn_ack.flags & SETUP_SYN == Flags::ECE
+/// What can be told of a connection that has agreed to ECN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EcnInfo {
+    /// Whether marks are counted (RFC 9768), and not only echoed (RFC 3168). The rest is zero without.
+    pub accurate: bool,
+    /// Packets that have come with a mark; wraps.
+    pub packets_marked_in: u32,
+    /// Packets of ours that have been marked, as far as the peer has told; wraps.
+    pub packets_marked_out: u32,
+    /// Bytes of text of ours that have arrived with ECT(0), CE and ECT(1), as far as the peer's options
+    /// have told; they wrap.
+    pub bytes_out: [u32; 3],
 }
 
 /// What a connection remembers that has agreed to ECN.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct EcnState {
     /// Our text may be marked: we have sent no SYN that did not ask for ECN.
     marks: bool,
@@ -54,12 +48,31 @@ pub(super) struct EcnState {
     reduced_at: Option<SeqNum>,
     /// New text waits until then, because the window could not be reduced further.
     held_until: Option<Instant>,
+    /// Marks are counted (RFC 9768). Boxed: most that agree on ECN do not agree on that.
+    accurate: Option<Box<Accurate>>,
 }
 
 impl EcnState {
     /// `marks`: whether ECT may be set.
     pub(super) fn new(marks: bool) -> Self {
-        Self { marks, echoes: false, cwr_owed: false, reduced_at: None, held_until: None }
+        Self {
+            marks,
+            echoes: false,
+            cwr_owed: false,
+            reduced_at: None,
+            held_until: None,
+            accurate: None,
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.accurate.as_ref().map_or(0, |it| size_of_val(&**it))
+    }
+
+    /// What can be told of it.
+    pub(super) fn info(&self) -> EcnInfo {
+        self.accurate.as_ref().map_or_else(EcnInfo::default, |accurate| accurate.info())
     }
 
     /// Text within the window has arrived. Answers whether an ACK should not wait: the sender
@@ -75,7 +88,9 @@ impl EcnState {
 
     /// The window has been reduced, for whatever reason, with SND.NXT at `nxt`.
     fn on_reduced(&mut self, nxt: SeqNum) {
-        self.cwr_owed = self.marks;
+        // RFC 9768 section 3.1.5: a host in AccECN mode "MUST NOT set CWR to indicate that it has
+        // received and responded".
+        self.cwr_owed = self.marks && self.accurate.is_none();
         self.reduced_at = Some(nxt);
     }
 
@@ -89,7 +104,11 @@ impl EcnState {
     /// 6.1.2). Retransmissions, probes and bare ACKs have no part in the latter (sections 6.1.4 to
     /// 6.1.6).
     pub(super) fn stamp(&mut self, is_new_text: bool) -> (Flags, EcnField) {
-        let mut flags = if self.echoes { Flags::ECE } else { Flags::empty() };
+        let mut flags = match &self.accurate {
+            Some(accurate) => accurate.ace(),
+            None if self.echoes => Flags::ECE,
+            None => Flags::empty(),
+        };
         if !is_new_text || !self.marks {
             return (flags, EcnField::NotEct);
         }
@@ -104,21 +123,34 @@ impl Connection {
     /// What our SYN, or our SYN-ACK in a simultaneous open, says of ECN. `again`: it has been sent
     /// before. A SYN does not ask again: there are middleboxes that drop what they do not know (RFC
     /// 3168 section 6.1.1.1).
-    pub(super) fn ecn_setup_flags(&self, again: bool) -> Flags {
-        match self.state {
-            State::SynReceived if self.ecn.is_some() => Flags::ECE,
-            State::SynSent if !again && self.negotiated.asks_ecn => SETUP_SYN,
+    pub(super) fn ecn_setup_flags(&mut self, again: bool) -> Flags {
+        match (self.state, self.negotiated.asks_ecn) {
+            (State::SynReceived, Mode::Accurate) if self.speaks_accurate() => {
+                self.accurate_syn_ack_flags()
+            }
+            (State::SynReceived, _) if self.ecn.is_some() => Flags::ECE,
+            (State::SynSent, Mode::Classic) if !again => SETUP_SYN,
+            (State::SynSent, Mode::Accurate) if self.asks_accurate_still() => ACE,
             _ => Flags::empty(),
         }
+    }
+
+    fn speaks_accurate(&self) -> bool {
+        self.ecn.as_ref().is_some_and(|ecn| ecn.accurate.is_some())
     }
 
     /// The answer to our SYN, or a SYN that has crossed it, has arrived: ECN may be used only if our
     /// own SYN has asked, whatever the peer's says. RFC 3168 section 6.1.1: who has sent a SYN that
     /// did not ask must not set ECT, but still answers marks.
     pub(super) fn agree_to_ecn(&mut self, reply: &Segment<'_>) {
+        match self.negotiated.asks_ecn {
+            Mode::None => return,
+            Mode::Classic => {}
+            Mode::Accurate => return self.agree_to_accurate(reply),
+        }
         let is_setup =
             if reply.has(Flags::ACK) { is_setup_syn_ack(reply) } else { is_setup_syn(reply) };
-        if self.negotiated.asks_ecn && is_setup {
+        if is_setup {
             let has_fallen_back = self.retransmissions > 0;
             self.ecn = Some(Box::new(EcnState::new(!has_fallen_back)));
         }
@@ -127,7 +159,9 @@ impl Connection {
     /// The peer's SYN-ACK of a simultaneous open has arrived: one without ECN takes back what its
     /// SYN has said.
     pub(super) fn confirm_ecn(&mut self, syn_ack: &Segment<'_>) {
-        if !is_setup_syn_ack(syn_ack) {
+        if self.speaks_accurate() {
+            self.confirm_accurate(syn_ack);
+        } else if !is_setup_syn_ack(syn_ack) {
             self.ecn = None;
         }
     }
@@ -138,6 +172,7 @@ impl Connection {
     #[inline]
     pub(super) fn note_marks(&mut self, segment: &Segment<'_>, taken: bool) {
         if let Some(ecn) = &mut self.ecn
+            && ecn.accurate.is_none()
             && (taken || segment.seq == self.rcv.nxt)
             && !segment.payload.is_empty()
             && ecn.on_text(segment)
@@ -156,9 +191,17 @@ impl Connection {
         if segment.ack.is_before(self.snd.una) || !ecn.is_news(segment.ack) {
             return true;
         }
-        ecn.on_reduced(self.snd.nxt);
+        let flight_size = self.flight.size().min(self.cwnd());
+        self.answer_congestion(now, flight_size, segment.ack);
+        true
+    }
+
+    /// What was sent has met congestion, for the first time in a window of data, with `flight_size` in
+    /// flight, as an ACK of `ack` tells.
+    fn answer_congestion(&mut self, now: Instant, flight_size: u32, ack: SeqNum) {
+        self.on_window_reduced();
         // The one before is over by now.
-        self.recovery.end_reduction(segment.ack, self.snd.nxt);
+        self.recovery.end_reduction(ack, self.snd.nxt);
         let rto = self.rto.current();
         let (cwnd, mss) = (self.cwnd(), self.effective_mss());
         if cwnd <= mss {
@@ -167,14 +210,12 @@ impl Connection {
             // only when the retransmit timer expires."
             self.hold_new_text(now + rto);
         } else {
-            let flight_size = self.flight.size().min(cwnd);
             self.congestion.get_mut().on_congestion_echo(&Loss { now, flight_size });
             self.spread_reduction();
         }
-        true
     }
 
-    /// The window has been reduced because of a loss.
+    /// The window has been reduced.
     pub(super) fn on_window_reduced(&mut self) {
         if let Some(ecn) = &mut self.ecn {
             ecn.on_reduced(self.snd.nxt);
