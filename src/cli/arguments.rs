@@ -47,6 +47,9 @@ pub(super) struct Serve {
     /// What decides how much may be in the network
     #[arg(long, value_enum, value_name = "NAME", default_value = "cubic")]
     pub(super) congestion: Congestion,
+    /// Whether routers may mark packets instead of dropping them, and how marks come back
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "accept")]
+    pub(super) ecn: Ecn,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
     #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
@@ -104,6 +107,33 @@ impl From<Congestion> for tunstack::tcp::congestion::Congestion {
     }
 }
 
+/// Explicit congestion notification on every connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Ecn {
+    // Never.
+    Off,
+    // RFC 3168, when a peer asks for it.
+    Accept,
+    // RFC 3168, asked for when connecting, too.
+    Request,
+    // RFC 9768 as well, when a peer asks for it.
+    AcceptAccurate,
+    // RFC 9768, asked for when connecting, too.
+    Accurate,
+}
+
+impl From<Ecn> for tunstack::tcp::Ecn {
+    fn from(named: Ecn) -> Self {
+        match named {
+            Ecn::Off => Self::Off,
+            Ecn::Accept => Self::Accept,
+            Ecn::Request => Self::Request,
+            Ecn::AcceptAccurate => Self::AcceptAccurate,
+            Ecn::Accurate => Self::Accurate,
+        }
+    }
+}
+
 /// The port of the HTTP server and what it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Http {
@@ -125,6 +155,9 @@ pub(super) struct Connect {
     /// What decides how much may be in the network
     #[arg(long, value_enum, value_name = "NAME", default_value = "cubic")]
     pub(super) congestion: Congestion,
+    /// Whether routers may mark packets instead of dropping them, and how marks come back
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "accept")]
+    pub(super) ecn: Ecn,
     /// How long to look out for packets before each sleep while that pays off, in microseconds; 0: never
     #[arg(long, value_name = "MICROSECONDS", default_value = "50", value_parser = spin)]
     pub(super) spin: Duration,
@@ -330,19 +363,20 @@ mod tests {
         assert_eq!((serve.offload, serve.spin), (Offload::Auto, MAX_SPIN));
         let default = tunstack::Config::default().tcp.congestion;
         assert!(default == serve.congestion.into());
+        assert_eq!(tunstack::tcp::Ecn::default(), serve.ecn.into());
     }
 
     #[test]
     fn everything_can_be_given() {
         let serve = serve(
             "serve --tun t1 --address 10.0.0.2 --address fd00::2 --mtu 9000 --offload on --congestion newreno \
-             --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2 \
+             --ecn accept-accurate --spin 20 --http 8080,/srv/a,b --echo 1 --discard 2 --chargen 65535 --pcap x.pcap --time-wait 2 \
              --memory 16",
         );
         let addresses: [IpAddr; 2] = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
         assert_eq!(serve.addresses, addresses);
         assert_eq!((serve.mtu, serve.offload), (Some(9000), Offload::On));
-        assert_eq!(serve.congestion, Congestion::NewReno);
+        assert_eq!((serve.congestion, serve.ecn), (Congestion::NewReno, Ecn::AcceptAccurate));
         assert_eq!(serve.http.directory, Some(PathBuf::from("/srv/a,b")));
         assert_eq!(serve.chargen.get(), 65_535);
         assert_eq!(serve.spin, Duration::from_micros(20));
@@ -363,6 +397,7 @@ mod tests {
             ("serve --offload maybe", &["maybe", "--offload", "auto", "on", "off"]),
             ("serve --congestion vegas", &["vegas", "--congestion", "cubic", "newreno"]),
             ("connect --congestion bbr host 1", &["bbr", "--congestion", "cubic", "newreno"]),
+            ("serve --ecn 3", &["3", "--ecn", "off", "accept", "request", "accurate"]),
             ("serve --spin 51", &["51", "--spin", "0 to 50 whole microseconds"]),
             ("serve --spin 0.5", &["0.5", "--spin", "0 to 50 whole microseconds"]),
             ("connect --spin much host 1", &["much", "--spin", "0 to 50 whole microseconds"]),

@@ -22,6 +22,7 @@ pub(super) fn run(arguments: &Serve) -> Result<(), Failure> {
     config.time_wait = Duration::from_secs(arguments.time_wait.into());
     config.max_buffer_memory = arguments.memory << 20;
     config.tcp.congestion = arguments.congestion.into();
+    config.tcp.ecn = arguments.ecn.into();
     let addresses = config.addresses.clone();
     let apps: [Box<dyn App>; 4] = [
         Box::new(http),

@@ -202,9 +202,6 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
-            if self.has(Mark::ACCURATE_ECN) {
-                self.on_syn_ack_again(segment);
-            }
             self.challenge(now);
         } else {
             if self.has(Mark::ACCURATE_ECN) {
@@ -282,6 +279,9 @@ impl Connection {
     fn check_syn<'f>(&mut self, now: Instant, segment: &Segment<'_>) -> ControlFlow<Arrival<'f>> {
         if segment.has(Flags::SYN) {
             self.challenge(now);
+            if self.has(Mark::ACCURATE_ECN) {
+                self.on_syn_ack_again(segment);
+            }
             return Break(Arrival::NOTHING);
         }
         Continue(())
@@ -298,6 +298,7 @@ impl Connection {
             }
             self.marks -= Mark::SYN_OWED;
             self.become_established(now);
+            self.answer_marked_syn(now);
             self.events |= Events::ESTABLISHED;
         }
         // RFC 5961 section 5.2: "(SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT"; anything else is

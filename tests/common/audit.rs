@@ -33,6 +33,10 @@ struct Half {
     /// Whether a SYN or SYN-ACK of this side was one that sets up ECN, and whether all were.
     any_setup: bool,
     all_setup: bool,
+    /// The same of accurate ECN, and whether this side has asked for it, not only answered.
+    any_accurate: bool,
+    all_accurate: bool,
+    asks: bool,
 }
 
 /// The auditor of all connections between two hosts.
@@ -92,6 +96,9 @@ impl Audit {
             right_edge: None,
             any_setup: false,
             all_setup: true,
+            any_accurate: false,
+            all_accurate: true,
+            asks: false,
         };
         let half = self.halves.entry((packet.from, packet.to)).or_insert(fresh);
         // A SYN that follows anything else starts over, also with a fixed initial number.
@@ -111,6 +118,19 @@ impl Audit {
         let is_setup = packet.flags & (Flags::ECE | Flags::CWR) == setup;
         half.any_setup |= is_setup;
         half.all_setup &= is_setup;
+        let ace = packet.flags & (Flags::AE | Flags::ECE | Flags::CWR);
+        let is_accurate = if packet.has(Flags::ACK) {
+            // RFC 9768, table 2: neither that of RFC 3168, nor reserved.
+            ace.intersects(Flags::AE | Flags::CWR) && !ace.contains(Flags::AE | Flags::ECE)
+        } else {
+            ace.contains(Flags::AE)
+        };
+        // RFC 9768 3.1.3: "MUST NOT send a SYN with any combination other than the three listed".
+        let all = Flags::AE | Flags::ECE | Flags::CWR;
+        assert!(packet.has(Flags::ACK) || !is_accurate || ace == all, "ECN: {packet}");
+        half.any_accurate |= is_accurate;
+        half.all_accurate &= is_accurate;
+        half.asks |= !packet.has(Flags::ACK);
     }
 }
 
@@ -126,6 +146,14 @@ impl Half {
             assert!(!marks, "a SYN with ECT: {packet}");
             return;
         }
+        if self.any_accurate && other.is_some_and(|other| other.any_accurate) {
+            // RFC 9768 3.1.5: a side that answers must not mark once it has said nothing of it; and
+            // what RFC 3168 says of what may be marked still stands.
+            let may_mark = self.asks || self.all_accurate;
+            assert!(!marks || is_new && may_mark, "ECN: {packet}");
+            return;
+        }
+        assert!(!packet.has(Flags::AE), "a counter without accurate ECN: {packet}");
         let reduced = packet.has(Flags::CWR);
         assert!(!(marks || reduced) || is_new && agreed && self.all_setup, "ECN: {packet}");
         assert!(!packet.has(Flags::ECE) || agreed, "ECE without ECN: {packet}");
@@ -201,6 +229,8 @@ impl Half {
         // RFC 2018 2 and 4.
         let permitted = self.offered.sack_permitted && other.offered.sack_permitted;
         assert!(permitted || options.sack.is_empty(), "SACK blocks: {packet}");
+        let counts = self.any_accurate && other.any_accurate;
+        assert!(counts || options.ecn.is_none(), "counters without accurate ECN: {packet}");
         for block in options.sack.as_slice() {
             assert!(
                 !block.is_empty() && block.end.is_at_or_before(other.sent_end),

@@ -20,6 +20,7 @@ pub(super) fn run(arguments: &Connect) -> Result<(), Failure> {
     let addresses: Vec<_> = arguments.address.into_iter().collect();
     let (tun, mut config) = link::open(&arguments.tun, &addresses, None, arguments.offload)?;
     config.tcp.congestion = arguments.congestion.into();
+    config.tcp.ecn = arguments.ecn.into();
     let stack = link::new_stack(config)?;
     let mut runtime = Runtime::new(stack, tun).map_err(Failure::new)?;
     runtime.set_spin(arguments.spin);

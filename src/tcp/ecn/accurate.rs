@@ -114,12 +114,13 @@ impl Connection {
         if !reply.has(Flags::ACK) {
             // "Host A MUST then enter the same feedback mode as it would have entered had it been a
             // responding host".
+            let marks = self.asks_accurate_still();
             match self.settings.ecn.agrees_to(reply) {
                 Mode::None => {}
-                Mode::Classic => self.ecn = Some(Box::new(EcnState::new(true))),
+                Mode::Classic => self.ecn = Some(Box::new(EcnState::new(marks))),
                 Mode::Accurate => {
                     let accurate = Accurate::answering(start, reply.ecn, true);
-                    self.enter_accurate(true, accurate);
+                    self.enter_accurate(marks, accurate);
                 }
             }
             return;
@@ -194,7 +195,7 @@ impl Connection {
         }
     }
 
-    /// A SYN-ACK has come again. As long as the peer may be in SYN-RECEIVED it reads our ACK as the one
+    /// A SYN-ACK has come again, and was challenged. As long as the peer may be in SYN-RECEIVED it reads our ACK as the one
     /// that ends the handshake: "MUST also use the handshake encoding for the pure ACK of any
     /// retransmitted SYN/ACK" (RFC 9768 section 3.2.2.1). Once it has said or heard more than its
     /// SYN-ACK it reads a counter there.
@@ -206,7 +207,7 @@ impl Connection {
             && self.negotiated.asks_ecn == Mode::Accurate
             && negotiation::answered_by(segment).0 == Mode::Accurate;
         let may_wait = self.snd.una == self.snd.iss + 1 && self.rcv.nxt == self.rcv.irs + 1;
-        if !is_again || !may_wait {
+        if !is_again || !may_wait || !self.ack.is_due() {
             return;
         }
         if let Some(accurate) = self.accurate_mut() {

@@ -48,7 +48,8 @@ pub fn settings(random: &mut Random, host: u8, ipv6: bool) -> Config {
     if random.chance(200) {
         tcp.delayed_ack = ms(random.between(0, 200));
     }
-    tcp.ecn = random.pick(&[Ecn::Off, Ecn::Accept, Ecn::Request]);
+    tcp.ecn =
+        random.pick(&[Ecn::Off, Ecn::Accept, Ecn::Request, Ecn::AcceptAccurate, Ecn::Accurate]);
     if random.chance(100) {
         tcp.keep_alive = Some(KeepAlive {
             idle: secs(random.between(1, 20)),
