@@ -311,7 +311,7 @@ impl Connection {
         // The urgent pointer counts from where a segment starts, and what has come twice is told once.
         let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start))
             && self.recv_buffer.twice().is_none()
-            && self.ace_bears_cutting();
+            && self.feedback_bears_cutting();
         let left = |last: &Fresh| most.saturating_sub(first.range.start.len_to(last.range.end));
         if may_grow && first.may_be_followed && first.more {
             last = self.take_full(now, first, left(&first) / size);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::ecn::{ACE, Ecn};
 use super::{Connection, HalfOpen, HalfOpenVerdict, Link, Settings, State};
 use crate::time::Instant;
 use crate::wire::{
@@ -23,6 +24,11 @@ pub(super) fn established(timestamps: bool, ecn: bool) -> Connection {
     established_with(timestamps, ecn, Settings::default())
 }
 
+/// The same with accurate ECN, if with ECN.
+pub(super) fn established_accurately(timestamps: bool, ecn: bool) -> Connection {
+    established_with(timestamps, ecn, Settings { ecn: Ecn::Accurate, ..Settings::default() })
+}
+
 /// The same with these settings.
 pub(super) fn established_with(timestamps: bool, ecn: bool, settings: Settings) -> Connection {
     let ours = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -36,13 +42,15 @@ pub(super) fn established_with(timestamps: bool, ecn: bool, settings: Settings) 
         timestamps: timestamps.then_some(Timestamps { value: 100, echo: 0 }),
         ..Options::default()
     };
-    let flags = if ecn { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
+    let setup = if settings.ecn == Ecn::Accurate { ACE } else { ACE - Flags::AE };
+    let flags = if ecn { Flags::SYN | setup } else { Flags::SYN };
     let syn = Segment { seq: IRS, flags, window: 64_000, options, ..EMPTY };
     let iss = SeqNum(u32::MAX - 9_000);
     let mut half_open = HalfOpen::new(Instant::ZERO, flow, &syn, iss, &settings);
     let options = Options { timestamps: options.timestamps, ..Options::default() };
     let (seq, ack) = (IRS + 1, iss + 1);
-    let ack = Segment { seq, ack, flags: Flags::ACK, window: 500, options, ..EMPTY };
+    let arrived = if setup == ACE && ecn { Flags::CWR } else { Flags::empty() };
+    let ack = Segment { seq, ack, flags: Flags::ACK | arrived, window: 500, options, ..EMPTY };
     let verdict = half_open.on_segment(Instant::ZERO, &ack, &settings);
     assert_eq!(verdict, HalfOpenVerdict::Establish);
     let link = Link::new(MTU, MTU);

@@ -313,12 +313,15 @@ impl Connection {
         }
     }
 
-    /// Whether a super-segment has the same ACE field when it has been cut: who cuts it clears CWR on
-    /// all but the first, as RFC 3168 has it. RFC 9768 section 3.3.4: "allow TSO only as long as the CWR
-    /// flag in the TCP header is not set".
+    /// Whether a super-segment says the same when it has been cut: who cuts it clears CWR on all but the
+    /// first, as RFC 3168 has it. RFC 9768 section 3.3.4: "allow TSO only as long as the CWR flag in the
+    /// TCP header is not set". And counters need to be told once only.
     #[inline]
-    pub(in crate::tcp) fn ace_bears_cutting(&self) -> bool {
-        !self.has(Mark::ACCURATE_ECN) || !self.ace().contains(Flags::CWR)
+    pub(in crate::tcp) fn feedback_bears_cutting(&self) -> bool {
+        !self.has(Mark::ACCURATE_ECN)
+            || self.accurate().is_none_or(|accurate| {
+                !accurate.ace().contains(Flags::CWR) && !accurate.reflector.owes_option(true)
+            })
     }
 
     /// The ACE field of a segment that goes out now; nothing without accurate ECN.

@@ -203,17 +203,24 @@ impl Reflector {
         }
     }
 
+    /// Whether the next segment, with text or without, should carry an option.
+    pub(super) fn owes_option(&self, has_text: bool) -> bool {
+        self.sends_options && (!self.fresh.is_empty() || self.is_trial(has_text))
+    }
+
+    fn is_trial(&self, has_text: bool) -> bool {
+        self.trials.contains(if has_text { Trials::TEXT } else { Trials::ACK })
+    }
+
     /// The option that the next segment carries, with text or without, if it has `room` bytes for it
     /// in the header (section 3.2.3.3).
     pub(super) fn option(&self, has_text: bool, room: usize) -> Option<EcnCounters> {
-        let trial = if has_text { Trials::TEXT } else { Trials::ACK };
-        let is_trial = self.trials.contains(trial);
-        if !self.sends_options || (self.fresh.is_empty() && !is_trial) {
+        if !self.owes_option(has_text) {
             return None;
         }
         // "it SHOULD include a field for every byte counter that has changed at some time during the
         // connection"; a trial has all three, as the SYN-ACK's.
-        let wanted = if is_trial { Counters::all() } else { self.moved };
+        let wanted = if self.is_trial(has_text) { Counters::all() } else { self.moved };
         let (first, second) = (EcnOrder::Ect0First, EcnOrder::Ect1First);
         let shorter = wanted.fields(second) < wanted.fields(first);
         let orders = if shorter { [second, first] } else { [first, second] };

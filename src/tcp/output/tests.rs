@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tcp::steps::{MSS, Step, established, segment, step};
+use crate::tcp::steps::{MSS, Step, established, established_accurately, segment, step};
 
 /// What a connection sends now, in super-segments of at most so much text.
 fn sent(connection: &mut Connection, now: Instant, most: u32) -> Vec<Outgoing> {
@@ -36,13 +36,15 @@ proptest! {
     fn super_segments_stand_for_the_same_segments(
         timestamps: bool,
         ecn: bool,
+        accurate: bool,
         most in prop_oneof![Just(MOST_TEXT), 0..10_000u32],
         steps in vec((step(), 0u64..60), 1..60),
     ) {
         let text = vec![7; 4_000];
         let mut into = vec![0; 5_000];
-        let mut whole = established(timestamps, ecn);
-        let mut single = established(timestamps, ecn);
+        let make = if accurate { established_accurately } else { established };
+        let (mut whole, mut single) = (make(timestamps, ecn), make(timestamps, ecn));
+        prop_assert_eq!(whole.has(Mark::ACCURATE_ECN), ecn && accurate);
         let (mut now, mut clock) = (Instant::ZERO, 100u32);
         for (step, pause) in steps {
             now += core::time::Duration::from_millis(pause);

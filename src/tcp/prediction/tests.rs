@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tcp::Outgoing;
-use crate::tcp::steps::{EMPTY, Step, established, segment, step};
+use crate::tcp::steps::{EMPTY, Step, established, established_accurately, segment, step};
 use crate::wire::{EcnField, Options, SackBlocks, SeqRange, Timestamps};
 
 /// What a connection sends now.
@@ -18,12 +18,13 @@ proptest! {
     /// answers behind.
     #[test]
     fn the_short_way_ends_where_the_long_one_does(
-        timestamps: bool, ecn: bool, hand_out: bool, steps in vec((step(), 0u64..60), 1..60),
+        timestamps: bool, ecn: bool, accurate: bool, hand_out: bool,
+        steps in vec((step(), 0u64..60), 1..60),
     ) {
         let text = vec![7; 4_000];
         let mut into = vec![0; 5_000];
-        let mut short = established(timestamps, ecn);
-        let mut long = established(timestamps, ecn);
+        let make = if accurate { established_accurately } else { established };
+        let (mut short, mut long) = (make(timestamps, ecn), make(timestamps, ecn));
         prop_assert_eq!(short.ecn.is_some(), ecn);
         let (mut now, mut clock) = (Instant::ZERO, 100u32);
         for (step, pause) in steps {
