@@ -1,5 +1,6 @@
 //! The scenarios: links, and flows on them; and the controllers that go through them.
 
+use tunstack::tcp::Ecn;
 use tunstack::tcp::congestion::Congestion;
 use tunstack::time::Duration;
 
@@ -235,6 +236,12 @@ fn lan(name: &'static str, rate: u64) -> Scenario {
     Scenario::new(name, rate, Duration::from_micros(100))
 }
 
+/// The bottleneck marks packets, and every flow asks for this.
+fn mark(plan: &mut Plan, ecn: Ecn) {
+    forward(plan).codel = Some(Target { marks: true, ..Target::USUAL });
+    plan.flows.iter_mut().for_each(|flow| flow.ecn = ecn);
+}
+
 /// The same path with all that can be wrong with it.
 fn paths(length: Length) -> Vec<Scenario> {
     let wan = |name| wan(length, name);
@@ -248,10 +255,8 @@ fn paths(length: Length) -> Vec<Scenario> {
         wan("wan-shallow").tenths(2),
         wan("wan-deep").tenths(40),
         wan("wan-codel").tenths(40).with(|plan| forward(plan).codel = Some(Target::USUAL)),
-        wan("wan-codel-ecn").tenths(40).with(|plan| {
-            forward(plan).codel = Some(Target { marks: true, ..Target::USUAL });
-            plan.flows.iter_mut().for_each(|flow| flow.ecn = true);
-        }),
+        wan("wan-codel-ecn").tenths(40).with(|plan| mark(plan, Ecn::Request)),
+        wan("wan-codel-accecn").tenths(40).with(|plan| mark(plan, Ecn::Accurate)),
         lossy("wan-loss-0.1%").with(|plan| forward(plan).loss = Loss::Random(1_000)),
         lossy("wan-loss-1%").with(|plan| forward(plan).loss = Loss::Random(10_000)),
         lossy("wan-loss-bursty").with(|plan| forward(plan).loss = BURSTY),

@@ -27,8 +27,8 @@ const PORT: u16 = 9;
 pub struct FlowPlan {
     /// The controller of the sender.
     pub congestion: Congestion,
-    /// Whether ECN is asked for.
-    pub ecn: bool,
+    /// Whether ECN is asked for, and which.
+    pub ecn: Ecn,
     /// When the sender connects.
     pub start: Duration,
     /// What packets of this flow take longer than others, each way.
@@ -42,7 +42,7 @@ impl FlowPlan {
     pub fn new(congestion: Congestion) -> Self {
         Self {
             congestion,
-            ecn: false,
+            ecn: Ecn::Off,
             start: Duration::ZERO,
             extra_delay: Duration::ZERO,
             application: Application::Bulk,
@@ -104,7 +104,7 @@ impl Flow {
             config.tcp.max_recv_buffer = common.buffer;
             config.max_buffer_memory = 4 << 30;
             config.tcp.congestion = plan.congestion;
-            config.tcp.ecn = if plan.ecn { Ecn::Request } else { Ecn::Off };
+            config.tcp.ecn = plan.ecn;
             let mut stack = Stack::new(config, random.bytes32()).expect("the settings make sense");
             if !common.checksums {
                 stack.set_offload(Offload::Checksums);

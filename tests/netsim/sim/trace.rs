@@ -12,7 +12,8 @@
 //! TIME acked END WINDOW         an acknowledgment of all before END arrives at the sender, which
 //!                               may now send up to byte WINDOW
 //! TIME sacked START END         one of the SACK blocks that arrives with it
-//! TIME marked                   the acknowledgment says that a packet was marked (ECE)
+//! TIME marked                   the acknowledgment says that a packet was marked: ECE, or with accurate
+//!                               ECN another count than before
 //! TIME state CWND SSTHRESH SRTT QUEUE PACING
 //!                               after the sender has acted on it: bytes, bytes (`-` for none yet),
 //!                               nanoseconds (`-` for none yet), bytes that wait in the queue that
@@ -93,7 +94,12 @@ pub struct Trace {
     pub samples: Vec<Sample>,
     /// That of the receiver's windows.
     scale: WindowScale,
+    /// With accurate ECN, the flags that have told last how many packets were marked.
+    count: Option<Flags>,
 }
+
+/// The flags that count with accurate ECN (RFC 9768 section 3.2.2).
+const ACE: Flags = Flags::AE.union(Flags::CWR).union(Flags::ECE);
 
 impl Trace {
     /// One line for each sample.
@@ -118,6 +124,8 @@ impl Trace {
         };
         if segment.has(Flags::SYN) {
             self.scale = segment.options.window_scale.unwrap_or_default();
+            let is_accurate = segment.flags.intersects(Flags::AE | Flags::CWR);
+            self.count = is_accurate.then_some(Flags::AE | Flags::ECE);
             return;
         }
         let end = unwrapped(segment.ack.0);
@@ -127,7 +135,12 @@ impl Trace {
             let (start, end) = (unwrapped(block.start.0), unwrapped(block.end.0));
             self.add(at, What::Sacked { start, end });
         }
-        if segment.has(Flags::ECE) {
+        let told = segment.flags & ACE;
+        let is_news = match &mut self.count {
+            Some(count) => core::mem::replace(count, told) != told,
+            None => told.contains(Flags::ECE),
+        };
+        if is_news {
             self.add(at, What::Marked);
         }
     }
