@@ -53,7 +53,7 @@
 //! | 2018, 2883 | SACK blocks and reports of what came twice, sent; understood | `tcp/recv_buffer.rs`; `tcp/repair.rs` |
 //! | 6675 | the scoreboard, pipe | `tcp/flight.rs`, `tcp/flight/scoreboard.rs`, `tcp/runs.rs` |
 //! | 2474 | Differentiated Services field | `tcp/settings.rs`, `stack/transmit.rs` |
-//! | 3168 | ECN | `tcp/ecn` |
+//! | 3168, 9768 | ECN, accurate ECN | `tcp/ecn` |
 //! | 3042, 5681, 6582 | limited transmit, fast retransmit, NewReno | `tcp/recovery.rs` |
 //! | 5681, 6928, 4015, 8511 | congestion window, NewReno | `tcp/congestion`, `tcp/congestion/newreno.rs` |
 //! | 9438 | CUBIC | `tcp/congestion/cubic` |

@@ -31,6 +31,7 @@
 //! | a peer that takes back what it has reported | nothing is forgotten before it is acknowledged (RFC 2018 section 8) |
 //! | D-SACKs and echoes that undo each reduction | they lie about as much as ACKs of what has not arrived: the window grows back to what it was, once, and no further |
 //! | echoes of congestion without end | the window is reduced once for each window of data, and a window of one segment is held to one in each RTO (RFC 3168 section 6.1.2) |
+//! | counters of marks that mean nothing | whatever they say reduces the window once for each window of data, too; they wrap, and nothing is kept for each (RFC 9768) |
 //! | replies as a weapon | one bounded queue (256 packets, 128 KiB) for everything owed to strangers; ICMP errors are limited to 1,000 a second |
 //! | source routes, martians, land | dropped and counted, each by its own reason |
 //!
@@ -75,6 +76,7 @@
 //! | least burst | 2 full-sized segments | the last of a burst is marked with PSH, as Linux does, so that a receiver which gathers segments passes them on |
 //! | islands beyond holes | 512 | a window of 6 MiB with every twentieth segment missing has about 200 |
 //! | ECN | agreed to when the peer asks, not asked for | `tcp_ecn` 2: some middleboxes still drop a SYN that asks (RFC 3168 section 6.1.1.1) |
+//! | accurate ECN | not agreed to | as Linux, which has it for `tcp_ecn` 3 and 5 only; no controller makes use of more than one mark in a round trip |
 //! | spinning | the program 50 us, the library off | see below |
 //! | TTL | 64 | |
 //! | Differentiated Services field | 0 | no service is asked for; ECN has its two bits to itself |
@@ -287,6 +289,23 @@
 //!   followed by more than it delivers (RFC 3168 section 6.1.2), where Linux adds a segment. After a SYN
 //!   that had to be sent again, and so did not ask, our text is not marked even if the peer agrees
 //!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux.
+//! - *Accurate ECN* (RFC 9768) is spoken when it is set (`Ecn::Accurate`, `Ecn::AcceptAccurate`). The
+//!   first two SYNs ask for it, and those after them for nothing; nothing remembers of which peers that
+//!   was in vain (section 3.1.4.1 would have it). A SYN-ACK that is sent again has no option, and the
+//!   third says nothing of ECN (section 3.2.3.2.2). What the marks are answered with is as before, once
+//!   in a round trip, but growth stops only with the ACKs that tell of marks, where an echo of RFC
+//!   3168 lasts for a round trip. ECT is set on new text alone, as in RFC 3168. Where eight segments
+//!   or more are acknowledged at once, three bits may have wrapped: the count is the safest likely one
+//!   of appendix A.2, with options as a check on it where they come, and without as Linux has it: a
+//!   path that thins out its ACKs loses none. An option goes with what acknowledges marked or markable
+//!   text and not with what is sent again; with three blocks the third makes room for it, and to two
+//!   of them it yields. Text that comes three times in a row although it was acknowledged ends the
+//!   options, and a path ends ECT that turns the mark of a SYN or SYN-ACK into another, clears the
+//!   first count, counts bytes and no packet, or marks every packet for four round trips (sections
+//!   3.2.2.3 and 3.2.2.4; after the second and the last marks are not answered either).
+//!   Segments take the long way round header prediction, and while the counter has the bit of CWR
+//!   they go to the device one by one, since who cuts super-segments clears it (section 3.3.4); Linux
+//!   has a kind of super-segment of its own for this.
 //! - *CUBIC* (RFC 9438) takes its share of cwnd and not of FlightSize at a loss (section 4.6 allows
 //!   it, as the window does not grow while it is not used), counts acknowledged segments and not ACKs
 //!   in its concave and convex regions, and follows the window it has with a K of zero where that is

@@ -20,6 +20,8 @@ mod rfc7323;
 mod rfc9293;
 #[path = "requirements/rfc9438.rs"]
 mod rfc9438;
+#[path = "requirements/rfc9768.rs"]
+mod rfc9768;
 #[path = "requirements/tests_in_the_tree.rs"]
 mod tests_in_the_tree;
 mod tree;
@@ -53,13 +55,14 @@ struct Table {
 }
 
 /// All of them.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table { rfc: "9293", rows: rfc9293::TABLE, open: rfc9293::OPEN },
     Table { rfc: "2018", rows: rfc2018::TABLE, open: rfc2018::OPEN },
     Table { rfc: "5961", rows: rfc5961::TABLE, open: rfc5961::OPEN },
     Table { rfc: "6298", rows: rfc6298::TABLE, open: rfc6298::OPEN },
     Table { rfc: "7323", rows: rfc7323::TABLE, open: rfc7323::OPEN },
     Table { rfc: "9438", rows: rfc9438::TABLE, open: rfc9438::OPEN },
+    Table { rfc: "9768", rows: rfc9768::TABLE, open: rfc9768::OPEN },
 ];
 
 /// All requirements of all tables.

@@ -461,6 +461,21 @@ fn who_has_agreed_to_less_does_not_go_over_to_more() {
 }
 
 #[test]
+fn what_a_second_syn_ack_says_of_ecn_is_ignored() {
+    // Section 3.1.5: the flags of SYN-ACKs that come in ESTABLISHED. The first one ends the handshake.
+    with_each_isn(|isns| {
+        for second in ["SE.", "S.", "SEWA."] {
+            let mut peer = connected(isns);
+            peer.passes(secs(1));
+            peer.sends(&format!("{second} 0:0(0) ack 1 <mss 1460>"));
+            peer.hears("EA. 1:1(0) ack 1");
+            assert_eq!(mode(&peer), Some(true));
+            assert!(marks_its_text(&mut peer));
+        }
+    });
+}
+
+#[test]
 fn syns_that_cross_agree_as_if_each_had_been_answered() {
     // Section 3.1.2, "Simultaneous Open".
     with_each_isn(|isns| {

@@ -348,6 +348,8 @@ mod tests {
         tally.on_first_option(Some(&spoilt));
         tally.on_ack(negotiation::ace(5), Some(&ceb(MSS)), &delivered(1));
         assert_eq!(tally.bytes(), [0; 3]);
+        let two = ceb(2 * MSS);
+        assert_eq!(tally.on_ack(negotiation::ace(7), Some(&two), &delivered(10)).marked, 10);
         // Other values than those of today are.
         let other = EcnCounters::new(EcnOrder::Ect1First, 3, 7, 8, 9);
         let mut tally = settled();
