@@ -89,6 +89,7 @@ impl Connection {
     }
 
     /// SEGMENT ARRIVES by the letter.
+    #[inline(never)]
     pub(super) fn on_unpredicted<'f>(
         &mut self,
         now: Instant,

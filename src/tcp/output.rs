@@ -540,7 +540,11 @@ impl Connection {
             let stamped = state.stamp(size.is_some() && text.1 > 0);
             (flags, ecn) = (flags | stamped.0, stamped.1);
         }
-        let options = self.options_beside(now, len, len > 0 && size.is_none());
+        let options = if self.has(Mark::ACCURATE_ECN) {
+            self.options_with_counters(now, len, len > 0 && size.is_none())
+        } else {
+            self.options_beside(now, len)
+        };
         let mut urgent = 0;
         if let Some(up) = self.urgent.sent().filter(|up| up.is_after(seq)) {
             flags |= Flags::URG;

@@ -16,11 +16,12 @@ impl Connection {
         if !self.sends_sack() && !self.has(Mark::ACCURATE_ECN) {
             return self.effective_mss().max(1);
         }
-        let mut sack = if self.sends_sack() { self.sack_blocks() } else { SackBlocks::EMPTY };
-        let rest = self.effective_mss().saturating_sub(self.counters_len(&mut sack));
-        let blocks = sack.as_slice().len() as u32;
-        let sack = if blocks > 0 { SACK_HEAD + SACK_BLOCK * blocks } else { 0 };
-        rest.saturating_sub(sack).max(1)
+        let blocks = if self.sends_sack() { self.sack_blocks().as_slice().len() } else { 0 };
+        // Beside a byte of text, so that nothing but the header limits the room for them.
+        let (blocks, counters) = self.counters_beside(blocks, 1);
+        let counters = counters.map_or(0, |counters| counters.len() as u32);
+        let sack = if blocks > 0 { SACK_HEAD + SACK_BLOCK * blocks as u32 } else { 0 };
+        self.effective_mss().saturating_sub(counters + sack).max(1)
     }
 
     fn sends_sack(&self) -> bool {
@@ -35,9 +36,9 @@ impl Connection {
         blocks
     }
 
-    /// The options of a segment with `len` bytes of text, which is sent `again` or is not.
-    #[inline]
-    pub(super) fn options_beside(&mut self, now: Instant, len: u32, again: bool) -> Options {
+    /// The options of a segment with `len` bytes of text, but for those of accurate ECN.
+    #[inline(always)]
+    pub(super) fn options_beside(&mut self, now: Instant, len: u32) -> Options {
         let mut options = Options::default();
         let clock = self.ts_clock(now);
         if let Some(state) = &mut self.timestamps {
@@ -51,9 +52,6 @@ impl Connection {
             if !options.sack.is_empty() {
                 self.recv_buffer.forget_twice();
             }
-        }
-        if self.has(Mark::ACCURATE_ECN) {
-            self.put_counters(&mut options, len, again);
         }
         options
     }

@@ -264,18 +264,16 @@ impl Connection {
         }
     }
 
-    /// What of the options of the next segment, with `len` bytes of text of which nothing was sent
-    /// before, or without any, is for accurate ECN. SACK blocks beyond the second make room for it, and
-    /// for two of them it makes room itself (RFC 9768 section 3.2.3.3).
+    /// The option of the next segment, with `len` bytes of text of which nothing was sent before, or
+    /// without any, and how many of so many SACK `blocks` go with it. Those beyond the second make room
+    /// for it, and for two of them it makes room itself (RFC 9768 section 3.2.3.3).
     pub(in crate::tcp) fn counters_beside(
         &self,
-        sack: &mut SackBlocks,
+        blocks: usize,
         len: u32,
-    ) -> Option<EcnCounters> {
-        let accurate = self.accurate()?;
-        if len == 0 && accurate.reflector.acks_acks() {
-            *sack = SackBlocks::EMPTY;
-        }
+    ) -> (usize, Option<EcnCounters>) {
+        let Some(accurate) = self.accurate() else { return (blocks, None) };
+        let blocks = if len == 0 && accurate.reflector.acks_acks() { 0 } else { blocks };
         let timestamps = if self.negotiated.timestamps { 12 } else { 0 };
         let text_left = self.effective_mss().saturating_sub(len) as usize;
         let option = |blocks: usize| {
@@ -283,34 +281,32 @@ impl Connection {
             let room = (40 - timestamps).min(text_left).saturating_sub(sack);
             accurate.reflector.option(len > 0, room)
         };
-        let blocks = sack.as_slice().len();
-        let counters = option(blocks);
-        if counters.is_none() && blocks > 2 {
-            let counters = option(2)?;
-            sack.truncate(2);
-            return Some(counters);
+        match option(blocks) {
+            None if blocks > 2 => option(2).map_or((blocks, None), |it| (2, Some(it))),
+            counters => (blocks, counters),
         }
-        counters
     }
 
-    /// Bytes that the option takes of the next segment with new text, beside as many SACK blocks as
-    /// there will be.
-    pub(in crate::tcp) fn counters_len(&self, sack: &mut SackBlocks) -> u32 {
-        // With a byte of text, of which the room of a full-sized segment is left.
-        self.counters_beside(sack, 1).map_or(0, |counters| counters.len() as u32)
-    }
-
-    /// Puts the option into those of a segment with `len` bytes of text, or without. Not with what is
-    /// sent `again`: that it was lost may be the option's fault (RFC 9768 section 3.2.3.2.2).
+    /// The options of a segment with `len` bytes of text, or without, which goes out with the counters.
+    /// What is sent `again` has no option: that it was lost may be the option's fault (RFC 9768 section
+    /// 3.2.3.2.2).
     #[cold]
-    pub(in crate::tcp) fn put_counters(&mut self, options: &mut Options, len: u32, again: bool) {
+    pub(in crate::tcp) fn options_with_counters(
+        &mut self,
+        now: Instant,
+        len: u32,
+        again: bool,
+    ) -> Options {
+        let mut options = self.options_beside(now, len);
         if !again {
-            options.ecn = self.counters_beside(&mut options.sack, len);
+            let (blocks, counters) = self.counters_beside(options.sack.as_slice().len(), len);
+            options.sack.truncate(blocks);
+            options.ecn = counters;
         }
-        let sent = options.ecn.is_some();
         if let Some(accurate) = self.accurate_mut() {
-            accurate.reflector.on_sent(len > 0, sent);
+            accurate.reflector.on_sent(len > 0, options.ecn.is_some());
         }
+        options
     }
 
     /// Whether a super-segment says the same when it has been cut: who cuts it clears CWR on all but the
