@@ -544,7 +544,9 @@ fn marks_are_counted_on_acks_and_on_text_that_comes_twice_in_part_but_not_on_wha
         peer.hears("WA. 1:1(0) ack 101");
         peer.sends("[ce] EA. 51:201(150) ack 1");
         peer.hears("EWA. 1:1(0) ack 201");
-        // Beyond the window, and before it.
+        // Just before the window, beyond it, and further before it.
+        peer.sends("[ce] EA. 101:201(100) ack 1");
+        peer.hears("EWA. 1:1(0) ack 201");
         peer.sends("[ce] EA. 90001:90101(100) ack 1");
         peer.hears("EWA. 1:1(0) ack 201");
         peer.sends("[ce] EA. 1:101(100) ack 1");

@@ -205,11 +205,11 @@ impl Connection {
         if segment.is_empty() || segment.has(Flags::SYN) {
             self.challenge(now);
         } else {
-            if self.has(Mark::ACCURATE_ECN) {
-                self.note_reappearance();
-            }
             if segment.seq.is_before(self.rcv.nxt) {
                 self.note_twice(segment);
+                if self.has(Mark::ACCURATE_ECN) {
+                    self.note_reappearance(segment);
+                }
             }
             self.ack.at_once();
         }

@@ -142,8 +142,8 @@ impl Connection {
         }
     }
 
-    /// Whether all SYNs so far have asked for accurate ECN. RFC 9768 section 3.1.4.1: "it SHOULD attempt to
-    /// negotiate the use of AccECN at least one more time", and then no more.
+    /// Whether all SYNs so far have asked for accurate ECN. RFC 9768 section 3.1.4.1: "it SHOULD attempt
+    /// to negotiate the use of AccECN at least one more time", and then no more.
     pub(super) fn asks_accurate_still(&self) -> bool {
         self.retransmissions <= 1
     }
@@ -195,10 +195,10 @@ impl Connection {
         }
     }
 
-    /// A SYN-ACK has come again, and was challenged. As long as the peer may be in SYN-RECEIVED it reads our ACK as the one
-    /// that ends the handshake: "MUST also use the handshake encoding for the pure ACK of any
-    /// retransmitted SYN/ACK" (RFC 9768 section 3.2.2.1). Once it has said or heard more than its
-    /// SYN-ACK it reads a counter there.
+    /// A SYN-ACK has come again, and was challenged. As long as the peer may be in SYN-RECEIVED it reads
+    /// our ACK as the one that ends the handshake: "MUST also use the handshake encoding for the pure
+    /// ACK of any retransmitted SYN/ACK" (RFC 9768 section 3.2.2.1). Once it has said or heard more than
+    /// its SYN-ACK it reads a counter there.
     pub(in crate::tcp) fn on_syn_ack_again(&mut self, segment: &Segment<'_>) {
         let is_again = segment.has(Flags::SYN | Flags::ACK)
             && segment.seq == self.rcv.irs
@@ -238,17 +238,18 @@ impl Connection {
 
 // The receiver.
 impl Connection {
-    /// An acceptable segment has arrived: RFC 9768 section 3.2 counts them all, with text or without.
+    /// An acceptable segment has arrived: RFC 9768 section 3.2 counts them all, with text or without. One
+    /// that ends just before the window has got here for its ACK alone.
     #[cold]
     pub(in crate::tcp) fn count_marks(&mut self, segment: &Segment<'_>) {
+        if !segment.is_empty() && segment.range().end.is_at_or_before(self.rcv.nxt) {
+            return self.note_reappearance(segment);
+        }
         let waits = self.ack.is_due() || self.ack.is_delayed();
-        let end = segment.seq + segment.payload.len() as u32;
-        let (has_text, rcv_nxt) = (!segment.payload.is_empty(), self.rcv.nxt);
+        let has_text = !segment.payload.is_empty();
         let Some(accurate) = self.accurate_mut() else { return };
-        if has_text && end.is_after(rcv_nxt) {
+        if has_text {
             accurate.reflector.on_new_text();
-        } else if has_text {
-            accurate.reflector.on_reappearance();
         }
         match accurate.reflector.on_segment(segment, waits || has_text) {
             None => {}
@@ -257,9 +258,11 @@ impl Connection {
         }
     }
 
-    /// Text has come again that lies before the window.
-    pub(in crate::tcp) fn note_reappearance(&mut self) {
-        if let Some(accurate) = self.accurate_mut() {
+    /// A segment has come again that lies before the window.
+    pub(in crate::tcp) fn note_reappearance(&mut self, segment: &Segment<'_>) {
+        if let Some(accurate) = self.accurate_mut()
+            && !segment.payload.is_empty()
+        {
             accurate.reflector.on_reappearance();
         }
     }

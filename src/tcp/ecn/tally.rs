@@ -165,7 +165,7 @@ impl Tally {
     /// How many marks the least positive increment of the ACE field stands for, which may have wrapped:
     /// "the safest likely case under the prevailing conditions" (section 3.2.2.5.2, appendix A.2).
     ///
-    /// `bytes` came with CE, as far as an option tells; `usual` segments are delivered by an ACK, in 1/64.
+    /// `bytes` came with CE, as far as an option tells; an ACK delivers `usual` segments, in 1/64.
     fn safest_likely(least: u32, bytes: Option<u32>, usual: u32, delivered: &Delivered) -> u32 {
         let Delivered { segments, mss, .. } = *delivered;
         // "If the ACE counter on an ACK seems to imply that the minimum number of newly CE-marked
