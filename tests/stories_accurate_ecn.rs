@@ -499,6 +499,16 @@ fn syns_that_cross_agree_as_if_each_had_been_answered() {
             assert_eq!(cwnd(&peer) < 10 * MSS, syn_ack == "SWA.", "our SYN has met congestion");
             assert_eq!(marks_its_text(&mut peer), marks, "{syn} {syn_ack}");
         }
+        // The peer has given up on ECN meanwhile.
+        let mut peer = asking(isns);
+        peer.sends("SEWA 0:0(0) <mss 1460>");
+        peer.hears("SW. 0:0(0) ack 1");
+        peer.sends("S 0:0(0) <mss 1460>");
+        peer.hears("EA. 1:1(0) ack 1");
+        peer.sends("SW. 0:0(0) ack 1 <mss 1460>");
+        peer.is_in(State::Established);
+        assert_eq!(mode(&peer), Some(true));
+        assert!(!marks_its_text(&mut peer));
         // The SYN-ACK is lost, and the ACK is what comes.
         let mut peer = asking(isns);
         peer.sends("SEWA 0:0(0) <mss 1460>");

@@ -203,6 +203,9 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
+            if self.has(Mark::ACCURATE_ECN) {
+                self.note_plain_syn(segment);
+            }
             self.challenge(now);
         } else {
             if segment.seq.is_before(self.rcv.nxt) {

@@ -112,7 +112,9 @@ impl Audit {
             };
             let older_end = older(Some(half.sent_end), half.older_end);
             let older_edge = older(half.right_edge, half.older_edge);
-            *half = Half { older_end, older_edge, ..fresh };
+            // What both have agreed to stays so, though a SYN-ACK that is sent again no longer says it.
+            let any_accurate = again && half.any_accurate;
+            *half = Half { older_end, older_edge, any_accurate, ..fresh };
         }
         let setup = if packet.has(Flags::ACK) { Flags::ECE } else { Flags::ECE | Flags::CWR };
         let is_setup = packet.flags & (Flags::ECE | Flags::CWR) == setup;

@@ -184,6 +184,15 @@ impl Connection {
         }
     }
 
+    /// The SYN that has crossed ours may have come again, and say nothing of ECN: then nothing of ours may
+    /// be marked (RFC 9768 section 3.1.5).
+    pub(in crate::tcp) fn note_plain_syn(&mut self, segment: &Segment<'_>) {
+        let plain = segment.flags & (ACE | Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN;
+        if plain && self.state == State::SynReceived && segment.seq == self.rcv.irs {
+            self.ecn.iter_mut().for_each(|ecn| ecn.marks = false);
+        }
+    }
+
     /// Our SYN has met congestion, if the SYN-ACK has said so: "the TCP Client still triggers the
     /// congestion control actions" (RFC 9768 section 3.2.2.2).
     pub(in crate::tcp) fn answer_marked_syn(&mut self, now: Instant) {
