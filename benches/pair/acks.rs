@@ -348,7 +348,7 @@ impl Sender {
         bytes[20..24].copy_from_slice(&self.ports);
         bytes[24..28].copy_from_slice(&1u32.to_be_bytes());
         bytes[28..32].copy_from_slice(&self.una.to_be_bytes());
-        bytes[32..34].copy_from_slice(&[((len - 20) as u8 / 4) << 4, flags.bits()]);
+        bytes[32..34].copy_from_slice(&[((len - 20) as u8 / 4) << 4, flags.bits() as u8]);
         let window = self.window >> self.scale;
         let window = u16::try_from(window).expect("the scale is large enough");
         bytes[34..36].copy_from_slice(&window.to_be_bytes());
