@@ -72,9 +72,8 @@ fn two_stacks_count_the_same(offload: &str) {
     let capture = scratch.path("server.pcap");
     let path = capture.to_str().unwrap();
     let server = Server::start(&["--ecn", "accept-accurate", "--offload", offload, "--pcap", path]);
-    let connect = ["connect", "--tun", "tun1", "--address", "10.204.0.2", "--ecn", "accurate"];
-    tunstack(&connect)
-        .and(["--offload", offload, STACK_V4, "7"])
+    let own = ["--tun", "tun1", "--address", "10.204.0.2", "--ecn", "accurate"];
+    tunstack(&[&["connect", "--offload", offload][..], &own, &[STACK_V4, "7"]].concat())
         .input(File::open(&sent).unwrap())
         .output(scratch.create("echoed.bin"))
         .finish()
