@@ -1,7 +1,7 @@
 //! Segments that are sent to be answered: the peer's window is closed (RFC 9293 section 3.8.6.1), it
 //! has been silent (section 3.8.4), or the end of a flight may be lost (RFC 8985 section 7).
 
-use super::output::Outgoing;
+use super::outgoing::Outgoing;
 use super::recovery::Phase;
 use super::tail_loss::TailLoss;
 use super::{Connection, Timer};
