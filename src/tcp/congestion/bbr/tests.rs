@@ -157,7 +157,7 @@ impl Path {
         let fits = self.in_flight + MSS <= self.cc.cwnd();
         self.cwnd_limited |= !fits;
         let heard = self.on_the_way.iter().find_map(|(_, arrives)| *arrives);
-        let paced = self.now + self.pacer.wait(self.now).unwrap_or_default();
+        let paced = self.pacer.next().max(self.now);
         let send = fits.then(|| paced.max(self.silent_until));
         match (send, heard) {
             (Some(at), heard) if heard.is_none_or(|heard| at < heard) => {
