@@ -96,6 +96,8 @@ pub(super) enum Congestion {
     // RFC 5681 and RFC 6582. Without the hyphen that clap would put into it.
     #[value(name = "newreno")]
     NewReno,
+    // draft-ietf-ccwg-bbr-05.
+    Bbr,
 }
 
 impl From<Congestion> for tunstack::tcp::congestion::Congestion {
@@ -103,6 +105,7 @@ impl From<Congestion> for tunstack::tcp::congestion::Congestion {
         match named {
             Congestion::Cubic => Self::Cubic,
             Congestion::NewReno => Self::NewReno,
+            Congestion::Bbr => Self::Bbr,
         }
     }
 }
@@ -396,7 +399,10 @@ mod tests {
             ("serve --address 10.0.0.2 --address 10.0.0.2", &["10.0.0.2", "twice"]),
             ("serve --offload maybe", &["maybe", "--offload", "auto", "on", "off"]),
             ("serve --congestion vegas", &["vegas", "--congestion", "cubic", "newreno"]),
-            ("connect --congestion bbr host 1", &["bbr", "--congestion", "cubic", "newreno"]),
+            (
+                "connect --congestion bbr2 host 1",
+                &["bbr2", "--congestion", "cubic", "newreno", "bbr"],
+            ),
             ("serve --ecn 3", &["3", "--ecn", "off", "accept", "request", "accurate"]),
             ("serve --spin 51", &["51", "--spin", "0 to 50 whole microseconds"]),
             ("serve --spin 0.5", &["0.5", "--spin", "0 to 50 whole microseconds"]),

@@ -72,6 +72,7 @@ impl Inner {
             (libc::SOL_TCP, TCP_CC_INFO) => Vec::new(),
             (libc::SOL_TCP, libc::TCP_CONGESTION) => match socket.settings.congestion {
                 Congestion::NewReno => b"reno\0".into(),
+                Congestion::Bbr => b"bbr\0".into(),
                 _ => b"cubic\0".into(),
             },
             (libc::SOL_SOCKET, SO_MEMINFO) => {

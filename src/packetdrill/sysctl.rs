@@ -42,6 +42,7 @@ impl Sysctls {
         });
         set(&mut settings.congestion, "tcp_congestion_control", |name: String| match &*name {
             "reno" => Congestion::NewReno,
+            "bbr" => Congestion::Bbr,
             _ => Congestion::Cubic,
         });
         set(&mut settings.ttl, "ip_default_ttl", |n| n);

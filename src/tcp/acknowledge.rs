@@ -127,8 +127,10 @@ impl Connection {
         }
         let mut report = self.take_in(now, segment, echo);
         self.on_round_trip(now, &report);
-        let grows = self.repair(now, &mut report);
-        if grows && self.recovery.reordering.is_seen() && report.delivery.len > 0 {
+        let grows = self.repair(now, &mut report)
+            && self.recovery.reordering.is_seen()
+            && report.delivery.len > 0;
+        if grows || self.congestion.paces_recovery() {
             // Where segments overtake each other, SND.UNA stands still for a while and then moves
             // far: Linux, too, has the window grow meanwhile.
             self.grow(now, &report);
@@ -143,6 +145,7 @@ impl Connection {
     fn check_loss_probe(&mut self, now: Instant, segment: &Segment<'_>, advances: bool) {
         if self.tail_loss.is_probing() && self.ends_loss_probe(segment, advances) {
             let flight_size = self.flight.size().min(self.cwnd());
+            self.tell_loss_of_probed(now);
             let controller = self.congestion.get_mut();
             controller.on_loss(&Loss { now, flight_size });
             controller.on_recovered(flight_size);
@@ -168,6 +171,7 @@ impl Connection {
             min_rtt: self.rto.min_rtt(),
             echo: stamps.map(|stamps| (stamps.echo, self.ts_offset)),
         };
+        self.begin_sample();
         let in_flight = self.flight.in_network();
         let mut delivery = self.flight.delivery();
         let twice = self.take_blocks(segment, &evidence, &mut delivery);
@@ -259,7 +263,7 @@ impl Connection {
         let grows = if self.negotiated.sack {
             self.repair(now, report)
         } else {
-            self.repair_blindly(report)
+            self.repair_blindly(now, report)
         };
         if grows || self.congestion.paces_recovery() {
             self.grow(now, report);
@@ -283,11 +287,14 @@ impl Connection {
     /// may grow: not in fast recovery, nor by the ACK that ends it and has set it (section 3.2, step
     /// 3): growing by all that it acknowledges would make the burst that the choice of that window
     /// avoids.
-    fn repair_blindly(&mut self, report: &AckReport) -> bool {
+    fn repair_blindly(&mut self, now: Instant, report: &AckReport) -> bool {
         let mss = self.effective_mss();
         let verdict = self.recovery.on_new_ack(self.snd.una, report.acked, mss);
         match verdict {
-            Verdict::PartialAck => self.flight.mark_first_lost(),
+            Verdict::PartialAck => {
+                self.flight.mark_first_lost();
+                self.tell_losses(now);
+            }
             Verdict::LeaveFastRecovery => {
                 let left = self.flight.size();
                 self.congestion.get_mut().on_recovered(left);
@@ -302,10 +309,12 @@ impl Connection {
     /// The congestion window may grow, if that is what holds us back. RFC 3168 section 6.1.2: it
     /// should not by an ACK that echoes congestion.
     fn grow(&mut self, now: Instant, report: &AckReport) {
-        if report.echoes_congestion && !self.congestion.paces_recovery() {
+        let rules = self.congestion.paces_recovery();
+        if report.echoes_congestion && !rules {
             return;
         }
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let delivered = self.flight.delivered();
         self.congestion.get_mut().on_ack(&AckSample {
             now,
             // What duplicate ACKs have announced has let new segments out already.
@@ -314,15 +323,17 @@ impl Connection {
             newly_lost: report.lost,
             prior_in_flight: report.in_flight,
             in_flight: self.flight.in_network(),
-            delivered: self.bytes_acked + u64::from(self.flight.sacked()),
+            delivered: delivered
+                .unwrap_or_else(|| self.bytes_acked + u64::from(self.flight.sacked())),
             rtt: report.rtt,
             srtt: self.rto.srtt(),
-            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
+            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh && !rules),
             in_recovery: self.recovery.repairs(),
             has_sack: self.negotiated.sack,
             echoes_congestion: report.echoes_congestion,
-            rate: None,
+            rate: self.flight.take_sample(now),
         });
+        self.end_sample();
     }
 
     /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the
@@ -340,9 +351,10 @@ impl Connection {
         if verdict == Verdict::EnterFastRecovery {
             // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
             let flight_size = self.flight.size().min(self.cwnd());
+            self.flight.mark_first_lost();
+            self.tell_losses(now);
             self.congestion.get_mut().on_loss(&Loss { now, flight_size });
             self.on_window_reduced();
-            self.flight.mark_first_lost();
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);
             self.timers.set(Timer::Retransmit, now + self.rto.current());
@@ -360,6 +372,7 @@ impl Connection {
             self.recovery.on_shrunk_path(self.snd.nxt);
             self.congestion.get_mut().on_shrunk_path();
             self.flight.mark_all_lost();
+            self.flight.keep_lost_quiet();
             self.stop_loss_detection();
         }
     }

@@ -98,6 +98,18 @@ impl Default for Delivery {
 }
 
 impl Delivery {
+    /// Nothing has been delivered, over a path whose least round-trip time so far was `min_rtt`
+    /// nanoseconds.
+    pub fn new(min_rtt: u64) -> Self {
+        Self { min_rtt, ..Self::default() }
+    }
+
+    /// What is in the network at `now` was sent before anything was measured, the first of it at
+    /// `first_sent_at`: what is delivered counts from now on.
+    pub fn start_amid(&mut self, now: Instant, first_sent_at: Instant) {
+        (self.delivered_time, self.first_send_time) = (now, first_sent_at);
+    }
+
     /// Bytes delivered in all.
     pub fn delivered(&self) -> u64 {
         self.delivered
@@ -114,7 +126,7 @@ impl Delivery {
         if in_flight == 0 {
             (self.first_send_time, self.delivered_time) = (now, now);
         }
-        let limited = if self.app_limited > 0 { APP_LIMITED } else { 0 };
+        let limited = if self.is_app_limited() { APP_LIMITED } else { 0 };
         DeliveryStamp {
             delivered: self.delivered,
             delivered_time: self.delivered_time,
@@ -122,6 +134,12 @@ impl Delivery {
             lost: self.lost as u32,
             in_flight: in_flight.saturating_add(len).min(APP_LIMITED - 1) | limited,
         }
+    }
+
+    /// InitRateSample (section 4.1.2.3): an ACK is about to be taken in. What the one before has
+    /// reported, if no sample was taken of it, is no part of this one's.
+    pub fn begin_sample(&mut self) {
+        self.newest = None;
     }
 
     /// UpdateRateSample (section 4.1.2.3), for each segment that the ACK reports and that no ACK has
@@ -197,6 +215,11 @@ impl Delivery {
     /// the `in_flight` bytes that are in the network.
     pub fn mark_app_limited(&mut self, in_flight: u32) {
         self.app_limited = (self.delivered + u64::from(in_flight)).max(1);
+    }
+
+    /// Whether what is sent now is marked so.
+    pub fn is_app_limited(&self) -> bool {
+        self.app_limited > 0
     }
 
     fn lost_since(&self, stamp: DeliveryStamp) -> u64 {

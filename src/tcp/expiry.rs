@@ -17,12 +17,15 @@ impl Connection {
 
     /// Acts upon every timer that has run out.
     pub(crate) fn on_timeout(&mut self, now: Instant) {
+        self.check_app_limited();
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::LossProbe if self.flight.is_waiting() => self.on_reordering_timeout(now),
                 Timer::LossProbe => self.on_loss_probe_timeout(now),
                 Timer::Retransmit => self.on_retransmit_timeout(now),
                 Timer::DelayedAck => self.ack.on_timeout(),
+                // It may go out.
+                Timer::Pace => {}
                 Timer::Persist => self.on_persist_timeout(now),
                 Timer::KeepAlive => self.on_keep_alive_timeout(now),
                 Timer::User => self.end(self.silence()),
@@ -69,8 +72,6 @@ impl Connection {
             } else {
                 self.recovery.on_timeout(una, nxt)
             };
-            self.congestion.get_mut().on_timeout(&loss, first);
-            self.on_window_reduced();
             if self.negotiated.sack {
                 let rtt = self.rto.srtt_nanos().unwrap_or(0);
                 let window = self.reordering_window();
@@ -78,7 +79,11 @@ impl Connection {
             } else {
                 self.flight.mark_all_lost();
             }
+            self.tell_losses(now);
+            self.congestion.get_mut().on_timeout(&loss, first);
+            self.on_window_reduced();
             self.stop_loss_detection();
+            self.timers.stop(Timer::Pace);
         }
         self.timers.set(Timer::Retransmit, now + self.rto.current());
     }

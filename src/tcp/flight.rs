@@ -11,6 +11,7 @@
 //! most half of [`MOST_RUNS`] ranges. There are four blocks at most.
 
 mod losses;
+mod meter;
 mod scoreboard;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use super::rack::{self, Evidence, Rack, Transmission};
 use super::runs::Runs;
 use crate::time::Instant;
 use crate::wire::{SeqNum, SeqRange};
+use meter::Meter;
 
 /// The most runs of reported segments that are kept apart. A block that would make one more is
 /// ignored: the peer repeats it with the next ACK, or gets sent again what it has. With every
@@ -189,6 +191,8 @@ pub(super) struct Flight {
     waits_until: Option<Instant>,
     /// RACK.dsack_round: a D-SACK has come, and SND.UNA has not got here since.
     spurious_round: Option<SeqNum>,
+    /// What measures it, where the congestion controller wants that.
+    meter: Option<Box<Meter>>,
 }
 
 impl Default for Flight {
@@ -204,7 +208,8 @@ impl Lendable for Flight {
     }
 
     fn is_vacant(&self) -> bool {
-        self.is_empty()
+        // What has been measured is needed again.
+        self.is_empty() && self.meter.is_none()
     }
 
     fn memory(&self) -> usize {
@@ -212,6 +217,7 @@ impl Lendable for Flight {
             + self.again.capacity() * size_of::<Transmission>()
             + self.lost.memory()
             + self.sacked.memory()
+            + self.meter.as_ref().map_or(0, |meter| meter.memory())
     }
 }
 
@@ -233,6 +239,7 @@ impl Flight {
         extent: 0,
         waits_until: None,
         spurious_round: None,
+        meter: None,
     };
 
     /// Whether something is held to be lost.
@@ -332,6 +339,9 @@ impl Flight {
     /// A new segment is on its way.
     pub(super) fn on_sent(&mut self, range: SeqRange, now: Instant) {
         debug_assert!(self.records.back().is_none_or(|last| last.range.end == range.start));
+        if self.meter.is_some() {
+            self.stamp_new(range.len(), now);
+        }
         self.records.push_back(Sent::new(range, now));
     }
 
@@ -367,6 +377,9 @@ impl Flight {
     /// Everything before `una` has arrived.
     #[inline]
     pub(super) fn on_ack(&mut self, una: SeqNum, evidence: &Evidence, delivery: &mut Delivery) {
+        if self.meter.is_some() {
+            self.meter_acked(una, evidence.now);
+        }
         let mut gone = 0;
         let plain = self.is_plain();
         while let Some(record) = self.records.front() {
@@ -525,6 +538,10 @@ impl Flight {
         }
         *record = Sent { retransmitted: true, ..Sent::new(record.range, now) };
         let sent = record.transmission();
+        if self.meter.is_some() {
+            // It counts as in the network already.
+            self.stamp_again(at, 0, self.in_network(), now, false);
+        }
         self.queue_resent(sent);
     }
 
@@ -552,6 +569,9 @@ impl Flight {
         let whole = *record;
         *record = Sent { retransmitted: true, ..Sent::new(range, now) };
         let sent = record.transmission();
+        if self.meter.is_some() {
+            self.stamp_again(at, range.len(), self.in_network(), now, !rest.is_empty());
+        }
         self.forget_loss(range.len(), whole.outrun);
         self.lost.remove(range);
         self.again_len += range.len();
@@ -586,6 +606,7 @@ impl Flight {
         if self.records.len() > MANY {
             return;
         }
+        self.check_meter();
         let mut at = una;
         let (mut lost, mut sacked, mut again, mut segments) = (0, 0, 0, 0);
         let mut excused = 0;

@@ -158,6 +158,9 @@ impl super::Connection {
             // What has been written is to be sent: the records are needed again.
             self.send_buffer.give_back(&mut spares.send_buffers);
             self.flight.give_back(&mut spares.flights);
+            if self.flight.has_meter() {
+                self.flight.shrink();
+            }
         }
         self.recv_buffer.held.give_back(&mut spares.held);
     }

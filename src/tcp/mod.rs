@@ -26,6 +26,7 @@ mod handshake;
 mod info;
 mod input;
 mod lent;
+mod metering;
 mod outgoing;
 mod output;
 pub mod pacing;
@@ -254,7 +255,11 @@ impl Connection {
             timers: TimerTable::default(),
             timestamps: None,
             ecn: None,
-            congestion: Active::new(settings.congestion, u32::from(mss) - options_len),
+            congestion: Active::new(
+                settings.congestion,
+                u32::from(mss) - options_len,
+                u64::from(iss.0) << 32 | u64::from(ts_offset),
+            ),
             recovery: Recovery::new(iss),
             tail_loss: TailLoss::default(),
             window_use: WindowUse::new(iss),
@@ -389,6 +394,7 @@ impl Connection {
         if self.has(Mark::SHUT) || !self.state.accepts_writes() {
             return Err(WriteError::Closing);
         }
+        self.check_app_limited();
         let limit = self.send_limit(self.room);
         let taken = self.send_buffer.push(data, limit);
         self.marks -= Mark::HOLDS_BACK;
@@ -541,7 +547,7 @@ impl Connection {
             self.update_mss();
         }
         if before.congestion != self.settings.congestion {
-            self.congestion.change_to(self.settings.congestion, self.effective_mss());
+            self.change_congestion(now);
         }
         self.notice_room();
     }
@@ -642,7 +648,7 @@ impl Connection {
         if self.state.is_synchronized() {
             self.congestion.get_mut().on_mss(effective);
         } else {
-            self.congestion = Active::new(self.settings.congestion, effective);
+            self.congestion = Active::new(self.settings.congestion, effective, self.seed());
         }
     }
 }

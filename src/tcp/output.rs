@@ -38,12 +38,12 @@ impl Connection {
             return self.has(Mark::RESET_OWED);
         }
         let unsent = self.snd.nxt != self.text_end() && !self.snd.fin_sent;
-        unsent
+        let text = unsent || self.flight.has_lost() || self.owes_fin();
+        // What is paced has something to send when that timer has run out.
+        text && !self.timers.is_set(Timer::Pace)
             || self.ack.is_due()
             || self.has(Mark::SYN_OWED)
-            || self.flight.has_lost()
             || self.probe_owed.is_some()
-            || self.fin_is_due() && !self.snd.fin_sent
     }
 
     /// The next segment that is owed, or new segments that come one behind the other, as many as
@@ -59,7 +59,10 @@ impl Connection {
         if self.state == State::SynSent {
             return None;
         }
-        if let Some(range) = self.next_retransmission() {
+        let metered = self.congestion.is_metered();
+        let allowed = if metered { self.allowed_by_pacer(now) } else { u32::MAX };
+        let may = allowed > 0;
+        if may && let Some(range) = self.next_retransmission() {
             return Some(self.send_again(now, range));
         }
         if let Some(probe) = self.probe_owed.take()
@@ -68,13 +71,17 @@ impl Connection {
             return Some(outgoing);
         }
         let repairs = self.flight.has_lost();
-        if self.state != State::SynReceived
+        if may
+            && self.state != State::SynReceived
             && (!repairs || self.recovery.wants_new_text())
-            && let Some(outgoing) = self.send_new(now, most)
+            && let Some(outgoing) = self.send_new(now, most.min(allowed))
         {
             return Some(outgoing);
         }
-        if repairs && let Some(outgoing) = self.go_on_repairing(now) {
+        if may
+            && repairs
+            && let Some(outgoing) = self.go_on_repairing(now)
+        {
             return Some(outgoing);
         }
         if self.ack.is_due() {
@@ -237,6 +244,9 @@ impl Connection {
             // RFC 5681 section 4.1: what is sent again starts the ACK clock as well (Linux, too,
             // counts it, and not a FIN alone).
             self.last_sent = now;
+            if self.flight.has_meter() {
+                self.note_paced(now, len);
+            }
         }
         let offset = self.text_start().len_to(range.start);
         // RFC 9293 section 3.9.1.2 (MUST-60, MUST-61): nothing queued is left behind this, and the
@@ -336,7 +346,9 @@ impl Connection {
         if self.flight.is_empty() {
             // It may be waiting for a pause to be over.
             self.timers.stop(Timer::Retransmit);
-            self.congestion.on_restart(now);
+            if self.is_restart() {
+                self.congestion.on_restart(now);
+            }
             let idle = now.since(self.last_sent) > self.rto.current();
             if idle && self.settings.slow_start_after_idle {
                 // RFC 5681 section 4.1: the ACK clock has stopped.
@@ -410,6 +422,11 @@ impl Connection {
 
     fn fin_is_due(&self) -> bool {
         matches!(self.state, State::FinWait1 | State::LastAck | State::Closing)
+    }
+
+    /// Whether the FIN is still to be sent.
+    pub(super) fn owes_fin(&self) -> bool {
+        self.fin_is_due() && !self.snd.fin_sent
     }
 
     /// Nagle and the sender's side of silly-window avoidance (RFC 9293 sections 3.7.4 and

@@ -352,6 +352,13 @@ impl Recovery {
         self.episode.as_mut().and_then(|episode| episode.prr.as_mut())
     }
 
+    /// The congestion controller rules its window by itself from here on.
+    pub(super) fn leave_to_controller(&mut self) {
+        if let Some(episode) = &mut self.episode {
+            episode.prr = None;
+        }
+    }
+
     /// `len` bytes are sent.
     #[inline]
     pub(super) fn on_sent(&mut self, len: u32) {

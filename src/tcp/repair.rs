@@ -221,6 +221,7 @@ impl Connection {
     fn detect_losses(&mut self, now: Instant) -> Losses {
         let window = self.reordering_window();
         let losses = self.flight.detect_losses(now, window);
+        self.tell_losses(now);
         match losses.next_at {
             Some(at) => self.timers.set(Timer::LossProbe, rack::timer(at)),
             None if self.flight.is_waiting() => self.timers.stop(Timer::LossProbe),
@@ -267,9 +268,10 @@ impl Connection {
         self.on_window_reduced();
         // RFC 9937 section 6.1: "Bytes SACKed before entering recovery will not be marked as
         // delivered during recovery".
-        let prr = Prr::new(self.congestion.ssthresh(), size.saturating_sub(sacked_before));
+        let prr = || Prr::new(self.congestion.ssthresh(), size.saturating_sub(sacked_before));
+        let prr = (!self.congestion.paces_recovery()).then(prr);
         let (una, nxt, resent) = (self.snd.una, self.snd.nxt, self.flight.resent());
-        self.recovery.enter(una, nxt, Some(prr), resent);
+        self.recovery.enter(una, nxt, prr, resent);
         self.tail_loss.forget();
         if !self.flight.is_waiting() {
             self.timers.stop(Timer::LossProbe);

@@ -47,6 +47,11 @@ impl TailLoss {
         self.out != Out::Nothing
     }
 
+    /// SND.NXT when the last probe was sent.
+    pub(super) fn end(&self) -> SeqNum {
+        self.end_seq
+    }
+
     /// Whether a probe is out, or was last, that repeated what ends with `end`.
     pub(super) fn has_probed(&self, end: SeqNum) -> bool {
         let end_seq = self.end_seq;

@@ -21,10 +21,12 @@ pub(super) enum Timer {
     User,
     /// An orphan has waited long enough: for the peer's FIN, or to deliver what it still had.
     Orphan,
+    /// What the pacer holds back may go out (draft-ietf-ccwg-bbr-05 section 5.6.2).
+    Pace,
 }
 
 impl Timer {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::LossProbe,
         Self::Retransmit,
         Self::DelayedAck,
@@ -32,6 +34,7 @@ impl Timer {
         Self::KeepAlive,
         Self::User,
         Self::Orphan,
+        Self::Pace,
     ];
 }
 

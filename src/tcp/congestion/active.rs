@@ -1,12 +1,13 @@
 //! The controller of a connection at work: our own without a detour, foreign ones boxed.
 
-use super::{Congestion, Controller, Cubic, NewReno};
+use super::{Bbr, Congestion, Controller, Cubic, NewReno};
 use crate::time::Instant;
 
 #[derive(Debug)]
 pub(in crate::tcp) enum Active {
     Cubic(Cubic),
     NewReno(NewReno),
+    Bbr(Box<Bbr>),
     Custom(Box<dyn Controller>),
 }
 
@@ -14,19 +15,20 @@ pub(in crate::tcp) enum Active {
 const _: () = assert!(size_of::<Active>() <= 24);
 
 impl Active {
-    /// For segments of `mss` bytes.
-    pub(in crate::tcp) fn new(which: Congestion, mss: u32) -> Self {
+    /// For segments of `mss` bytes; what chance has a say in follows from `seed`.
+    pub(in crate::tcp) fn new(which: Congestion, mss: u32, seed: u64) -> Self {
         match which {
             Congestion::Cubic => Self::Cubic(Cubic::new(mss)),
             Congestion::NewReno => Self::NewReno(NewReno::new(mss)),
+            Congestion::Bbr => Self::Bbr(Box::new(Bbr::new(mss, seed))),
             Congestion::Custom(make) => Self::Custom(make(mss)),
         }
     }
 
     /// Puts another in its place, which goes on with its window.
-    pub(in crate::tcp) fn change_to(&mut self, which: Congestion, mss: u32) {
+    pub(in crate::tcp) fn change_to(&mut self, which: Congestion, mss: u32, seed: u64) {
         let (cwnd, ssthresh) = (self.cwnd(), self.ssthresh());
-        *self = Self::new(which, mss);
+        *self = Self::new(which, mss, seed);
         self.get_mut().take_over(cwnd, ssthresh);
     }
 
@@ -36,6 +38,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.cwnd(),
             Self::NewReno(controller) => controller.cwnd(),
+            Self::Bbr(controller) => controller.cwnd(),
             Self::Custom(controller) => controller.cwnd(),
         }
     }
@@ -46,6 +49,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.ssthresh(),
             Self::NewReno(controller) => controller.ssthresh(),
+            Self::Bbr(controller) => controller.ssthresh(),
             Self::Custom(controller) => controller.ssthresh(),
         }
     }
@@ -55,8 +59,37 @@ impl Active {
     pub(in crate::tcp) fn paces_recovery(&self) -> bool {
         match self {
             Self::Cubic(_) | Self::NewReno(_) => false,
+            Self::Bbr(controller) => controller.paces_recovery(),
             Self::Custom(controller) => controller.paces_recovery(),
         }
+    }
+
+    /// Whether it wants rate samples, or paces.
+    #[inline]
+    pub(in crate::tcp) fn is_metered(&self) -> bool {
+        let is_metered = |controller: &dyn Controller| {
+            controller.wants_rate_samples() || controller.pacing_rate().is_some()
+        };
+        match self {
+            Self::Cubic(_) | Self::NewReno(_) => false,
+            Self::Bbr(controller) => is_metered(&**controller),
+            Self::Custom(controller) => is_metered(&**controller),
+        }
+    }
+
+    /// Whether what is sent now is to be marked as limited by the application.
+    pub(in crate::tcp) fn marks_app_limited(&self) -> bool {
+        self.get().marks_app_limited()
+    }
+
+    /// Bytes per second to send at, if it paces.
+    pub(in crate::tcp) fn pacing_rate(&self) -> Option<u64> {
+        self.get().pacing_rate()
+    }
+
+    /// The most bytes to be handed to the device at a time, if it paces.
+    pub(in crate::tcp) fn send_quantum(&self) -> Option<u32> {
+        self.get().send_quantum()
     }
 
     /// Something is sent while nothing is in the network: with each question and answer.
@@ -65,6 +98,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.on_restart(now),
             Self::NewReno(_) => {}
+            Self::Bbr(controller) => controller.on_restart(now),
             Self::Custom(controller) => controller.on_restart(now),
         }
     }
@@ -82,10 +116,20 @@ impl Active {
         }
     }
 
+    fn get(&self) -> &dyn Controller {
+        match self {
+            Self::Cubic(controller) => controller,
+            Self::NewReno(controller) => controller,
+            Self::Bbr(controller) => controller.as_ref(),
+            Self::Custom(controller) => controller.as_ref(),
+        }
+    }
+
     pub(in crate::tcp) fn get_mut(&mut self) -> &mut dyn Controller {
         match self {
             Self::Cubic(controller) => controller,
             Self::NewReno(controller) => controller,
+            Self::Bbr(controller) => controller.as_mut(),
             Self::Custom(controller) => controller.as_mut(),
         }
     }
@@ -95,6 +139,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.memory(),
             Self::NewReno(_) => 0,
+            Self::Bbr(_) => size_of::<Bbr>(),
             Self::Custom(controller) => size_of_val(&**controller),
         }
     }
@@ -108,14 +153,14 @@ mod tests {
     fn another_controller_goes_on_with_the_window_that_there_was() {
         let custom: fn(u32) -> Box<dyn Controller> = |mss| Box::new(NewReno::new(mss));
         let kinds = [Congestion::NewReno, Congestion::Custom(custom), Congestion::Cubic];
-        let mut active = Active::new(Congestion::Cubic, 1_000);
+        let mut active = Active::new(Congestion::Cubic, 1_000, 1);
         active
             .get_mut()
             .on_timeout(&super::super::Loss { now: Instant::ZERO, flight_size: 9_000 }, true);
         let window = (active.cwnd(), active.ssthresh());
         assert_eq!(window, (1_000, 7_000));
         for kind in kinds {
-            active.change_to(kind, 1_000);
+            active.change_to(kind, 1_000, 1);
             assert_eq!((active.cwnd(), active.ssthresh()), window, "{kind:?}");
         }
     }

@@ -50,7 +50,8 @@ pub struct AckSample {
     /// The smoothed round-trip time (RFC 6298), once there was a sample; this one included.
     pub srtt: Option<Duration>,
     /// Whether the congestion window, and not the application or the peer, was what held the
-    /// sender back (RFC 7661 section 4.4).
+    /// sender back (RFC 7661 section 4.4). In slow start half of it in use is enough, but not for a
+    /// controller that [rules its window in recovery](Controller::paces_recovery).
     pub cwnd_limited: bool,
     /// Whether losses are being repaired.
     pub in_recovery: bool,
@@ -137,12 +138,14 @@ pub trait Controller: Send + fmt::Debug {
     /// The slow start threshold.
     fn ssthresh(&self) -> u32;
 
-    /// Bytes per second to send at, if the controller paces.
+    /// Bytes per second to send at, if the controller paces. One that does answers with a rate from the
+    /// start; its rate is asked for with each segment, and may change with each event.
     fn pacing_rate(&self) -> Option<u64> {
         None
     }
 
-    /// The most bytes to be handed to the device at a time, if the controller paces.
+    /// The most bytes to be handed to the device at a time, if the controller paces; a full-sized
+    /// segment in any case.
     fn send_quantum(&self) -> Option<u32> {
         None
     }
@@ -227,6 +230,8 @@ pub enum Congestion {
     Cubic,
     /// RFC 5681 and RFC 6582.
     NewReno,
+    /// draft-ietf-ccwg-bbr-05, with pacing.
+    Bbr,
     /// One from elsewhere.
     Custom(Factory),
 }
@@ -235,7 +240,9 @@ pub enum Congestion {
 impl PartialEq for Congestion {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Cubic, Self::Cubic) | (Self::NewReno, Self::NewReno) => true,
+            (Self::Cubic, Self::Cubic)
+            | (Self::NewReno, Self::NewReno)
+            | (Self::Bbr, Self::Bbr) => true,
             (Self::Custom(one), Self::Custom(other)) => core::ptr::fn_addr_eq(*one, *other),
             _ => false,
         }

@@ -122,6 +122,9 @@ impl Flight {
         self.excused_len += if outrun { range.len() } else { 0 };
         self.lost.insert(range);
         losses.len += range.len();
+        if self.has_meter() {
+            self.meter_lost(at);
+        }
     }
 
     /// `len` sequence numbers, `outrun` or not, are held to be lost no more.

@@ -60,6 +60,9 @@ impl Flight {
                 delivery.sacked_sent_at = Some(sent_at.min(record.sent_at));
             }
             delivery.add(&record, evidence);
+            if self.has_meter() {
+                self.meter_sacked(at, evidence.now);
+            }
             at += 1;
         }
         self.sacked.insert(range);

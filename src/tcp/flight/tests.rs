@@ -417,6 +417,7 @@ proptest! {
     #[test]
     fn agrees_with_a_list_that_is_walked(
         start: u32, steps in proptest::collection::vec((step(), 0u64..20), 1..80), window in 0u64..40,
+        measured_from in 0usize..120,
     ) {
         let window = window * MS;
         let mut una = SeqNum(start);
@@ -424,8 +425,13 @@ proptest! {
         let mut flight = Flight::default();
         let mut model = Model::default();
         let mut now = 1_000;
-        for (step, pause) in steps {
+        for (n, (step, pause)) in steps.into_iter().enumerate() {
             now += pause;
+            if n == measured_from {
+                // From here on a controller wants samples, whatever is out.
+                flight.start_meter(at(now), u64::MAX);
+            }
+            let delivered = flight.delivered();
             match step {
                 Step::Send(segments) => {
                     for _ in 0..segments {
@@ -470,7 +476,14 @@ proptest! {
                     flight.note_delivery(at(now), &delivery);
                     una = to;
                     prop_assert_eq!((delivery.len, delivery.sacked), model.deliver(to, &blocks, &evidence));
+                    let is_delivered = delivered.map(|before| before + u64::from(delivery.len));
+                    prop_assert_eq!(flight.delivered(), is_delivered);
+                    let sample = flight.take_sample(at(now));
+                    prop_assert_eq!(sample.is_some(), delivered.is_some() && delivery.len > 0);
                     let losses = flight.detect_losses(at(now), window);
+                    let mut told = 0;
+                    flight.tell_lost(at(now), |packet| told += packet.len);
+                    prop_assert_eq!(told, if delivered.is_some() { losses.len } else { 0 });
                     prop_assert_eq!(losses.len, model.detect(at(now), window));
                     let waits = model.segments.iter().filter(|segment| {
                         !segment.sacked && !segment.lost
@@ -498,6 +511,7 @@ proptest! {
                 }
                 Step::Timeout => {
                     flight.mark_lost_on_timeout(at(now), 10 * MS, window);
+                    flight.tell_lost(at(now), |_| {});
                     let rtt = if model.newest.is_some() { model.rtt } else { 10 * MS };
                     for (n, segment) in model.segments.iter_mut().enumerate() {
                         let due = segment.sent_at.as_nanos() + rtt + window <= at(now).as_nanos();

@@ -20,20 +20,30 @@ fn scaled(of: u64, gain: u64) -> u64 {
 
 // The rate (sections 5.6.2 and 5.6.3).
 impl Bbr {
-    /// BBRInitPacingRate
+    /// BBRInitPacingRate, with the window that there is: in the draft that is C.InitialCwnd, but here
+    /// another controller may have been at work before, or a SYN lost (as in Linux, which goes by the
+    /// window, too).
     pub(super) fn init_pacing_rate(&mut self, srtt: Duration) {
-        let nominal = u64::from(self.initial_cwnd) * 1_000_000_000 / nanos(srtt).max(1);
+        let nominal = u64::from(self.cwnd) * 1_000_000_000 / nanos(srtt).max(1);
         self.pacing_rate = scaled(nominal, State::Startup.pacing_gain());
         self.set_send_quantum();
     }
 
     /// BBRSetPacingRateWithGain
     pub(super) fn set_pacing_rate(&mut self, gain: u64) {
-        let rate = scaled(scaled(self.bw, gain), 100 - PACING_MARGIN);
+        let rate = scaled(scaled(self.bw, gain), 100 - PACING_MARGIN).max(self.least_rate());
         if self.full_pipe.reached || rate > self.pacing_rate {
-            // With a rate of zero nothing would ever be sent that could show a better one.
-            self.pacing_rate = rate.max(1);
+            self.pacing_rate = rate;
         }
+    }
+
+    /// A segment in a round trip, which is what a window of one segment would send. The draft has no
+    /// such bound; but what an outage, or losses before the first sample, leave of the bandwidth may be
+    /// next to nothing, or nothing, and then nothing would be sent for a long time, or ever, that could
+    /// show a better one.
+    fn least_rate(&self) -> u64 {
+        u64::from(self.mss) * 1_000_000_000
+            / nanos(self.srtt.unwrap_or(Duration::from_secs(1))).max(1)
     }
 
     /// BBRSetSendQuantum

@@ -40,6 +40,8 @@ pub struct Bbr {
     delivered: u64,
     /// RS.delivery_rate of the last sample.
     last_rate: u64,
+    /// C.srtt
+    srtt: Option<Duration>,
     /// The latest that an event has told.
     now: Instant,
     /// Whether there was an event.
@@ -115,6 +117,7 @@ impl Bbr {
             initial_cwnd: cwnd,
             delivered: 0,
             last_rate: 0,
+            srtt: None,
             now: Instant::ZERO,
             has_begun: false,
             has_rtt: false,
@@ -221,6 +224,7 @@ impl Controller for Bbr {
         self.note_time(ack.now);
         self.delivered = ack.delivered;
         self.has_sack = ack.has_sack;
+        self.srtt = ack.srtt;
         if !self.has_rtt
             && let Some(srtt) = ack.srtt.filter(|srtt| !srtt.is_zero())
         {
@@ -274,9 +278,14 @@ impl Controller for Bbr {
     }
 
     fn on_timeout(&mut self, loss: &Loss, _: bool) {
+        self.note_time(loss.now);
+        if loss.flight_size == 0 {
+            // Of a SYN (RFC 6928 section 2): it begins with one segment, and has nothing to repair.
+            self.cwnd = self.mss;
+            return;
+        }
         // BBROnEnterRTO (section 5.6.4.4): "C.cwnd = C.inflight + 1". All that was in flight counts as
         // lost.
-        self.note_time(loss.now);
         self.save_cwnd();
         self.save_state_upon_loss();
         self.in_recovery = true;
@@ -318,6 +327,7 @@ impl Controller for Bbr {
 
     fn take_over(&mut self, cwnd: u32, _: u32) {
         self.cwnd = cwnd;
+        self.init_pacing_rate(Duration::from_millis(1));
     }
 }
 

@@ -1,0 +1,140 @@
+//! Rate samples and pacing at work, for congestion controllers that want them: when a connection is
+//! measured, when the application counts as its limit (draft-ietf-ccwg-bbr-05 section 4.1.2.4), and
+//! how what is paced waits (section 5.6.2). The meter and the pacer lie in the flight.
+
+use super::congestion::Loss;
+use super::{Connection, State, Timer};
+use crate::time::Instant;
+
+impl Connection {
+    /// The settings have named another congestion controller: it takes the place of the one that
+    /// there was.
+    #[cold]
+    pub(super) fn change_congestion(&mut self, now: Instant) {
+        let ruled = self.congestion.paces_recovery();
+        let (which, mss, seed) = (self.settings.congestion, self.effective_mss(), self.seed());
+        self.congestion.change_to(which, mss, seed);
+        if ruled != self.congestion.paces_recovery() && self.recovery.reduces() {
+            // What is repaired was none of its business so far. It rules the window by itself from here
+            // on, as the one before it did or proportional rate reduction.
+            let flight_size = self.flight.size().min(self.congestion.cwnd());
+            self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+            self.recovery.leave_to_controller();
+        }
+        self.timers.stop(Timer::Pace);
+        if self.flight.has_meter() {
+            self.flight.stop_meter();
+        }
+        if self.congestion.is_metered() && !self.flight.is_empty() {
+            self.flight.start_meter(now, self.rto.min_rtt());
+        }
+    }
+
+    /// From what the controller's chance comes: another number for each connection.
+    pub(super) fn seed(&self) -> u64 {
+        u64::from(self.snd.iss.0) << 32 | u64::from(self.ts_offset)
+    }
+
+    /// CheckIfApplicationLimited: before the application writes, and before an ACK or a timer is taken
+    /// in.
+    #[inline]
+    pub(super) fn check_app_limited(&mut self) {
+        if self.flight.has_meter() {
+            self.mark_if_app_limited();
+        }
+    }
+
+    #[cold]
+    fn mark_if_app_limited(&mut self) {
+        // Of what is lost everything has been sent again: "C.lost_out <= C.retrans_out".
+        if self.unsent() == 0
+            && !self.flight.has_lost()
+            && self.flight.in_network() < self.congestion.cwnd()
+        {
+            self.flight.mark_app_limited();
+        }
+    }
+
+    /// Whether there was nothing to send until now, where nothing is in the network: what is paced may
+    /// have waited for that alone.
+    #[inline]
+    pub(super) fn is_restart(&self) -> bool {
+        !self.flight.has_meter() || self.flight.is_app_limited()
+    }
+
+    /// An ACK is about to be taken in.
+    #[inline]
+    pub(super) fn begin_sample(&mut self) {
+        if self.flight.has_meter() {
+            self.mark_if_app_limited();
+            self.flight.begin_sample();
+        }
+    }
+
+    /// The congestion controller has taken in an ACK: if it sends less than the path may carry, to
+    /// look at the round-trip time alone, what is measured meanwhile says nothing of the path.
+    #[inline]
+    pub(super) fn end_sample(&mut self) {
+        if self.flight.has_meter() && self.congestion.marks_app_limited() {
+            self.flight.mark_app_limited();
+        }
+    }
+
+    /// The congestion controller is told of what is held to be lost, segment by segment.
+    #[inline]
+    pub(super) fn tell_losses(&mut self, now: Instant) {
+        if self.flight.has_meter() {
+            let controller = self.congestion.get_mut();
+            self.flight.tell_lost(now, |packet| controller.on_lost_packet(packet));
+        }
+    }
+
+    /// A loss probe has repaired what it repeats.
+    pub(super) fn tell_loss_of_probed(&mut self, now: Instant) {
+        if self.flight.has_meter() {
+            self.flight.note_repaired_by_probe(self.tail_loss.end());
+            self.tell_losses(now);
+        }
+    }
+
+    /// Bytes of text that may go out, with at least one segment; 0: all of it has to wait, and the
+    /// timer runs that ends the wait.
+    #[cold]
+    pub(super) fn allowed_by_pacer(&mut self, now: Instant) -> u32 {
+        let has_text = self.unsent() > 0 || self.flight.has_lost() || self.owes_fin();
+        if !has_text || self.state == State::SynReceived {
+            return u32::MAX;
+        }
+        if !self.flight.has_meter() {
+            // The first text: measuring begins.
+            self.flight.start_meter(now, self.rto.min_rtt());
+        }
+        let Some(rate) = self.congestion.pacing_rate() else { return u32::MAX };
+        // What a timeout has found to be lost goes out at once: a rate that nothing has come of for so
+        // long is none to wait for.
+        let oldest = self.flight.next_lost(1).map(|range| range.start);
+        if self.retries > 0 && oldest == Some(self.snd.una) {
+            return u32::MAX;
+        }
+        let quantum = self.congestion.send_quantum().unwrap_or(0).max(self.effective_mss());
+        let Some(meter) = self.flight.meter() else { return u32::MAX };
+        let allowed = meter.pacer.allow(now, quantum, rate);
+        let next = meter.pacer.next();
+        if allowed > 0 {
+            self.timers.stop(Timer::Pace);
+        } else {
+            self.timers.set(Timer::Pace, next);
+        }
+        allowed
+    }
+
+    /// `len` bytes of text go out.
+    #[cold]
+    pub(super) fn note_paced(&mut self, now: Instant, len: u32) {
+        if let Some(rate) = self.congestion.pacing_rate()
+            && let Some(meter) = self.flight.meter()
+        {
+            meter.pacer.on_sent(now, len, rate);
+        }
+    }
+}
