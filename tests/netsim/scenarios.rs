@@ -17,7 +17,7 @@ pub(crate) type Named = (&'static str, Congestion);
 
 /// The controllers of the table; one more is one line more.
 pub(crate) const CONTROLLERS: &[Named] =
-    &[("newreno", Congestion::NewReno), ("cubic", Congestion::Cubic)];
+    &[("newreno", Congestion::NewReno), ("cubic", Congestion::Cubic), ("bbr", Congestion::Bbr)];
 
 /// The controller of this name, once there is one.
 pub(crate) fn controller(name: &str) -> Option<Named> {

@@ -63,7 +63,7 @@ pub fn settings(random: &mut Random, host: u8, ipv6: bool) -> Config {
     if random.chance(100) {
         tcp.linger = Some(secs(random.between(1, 30)));
     }
-    tcp.congestion = random.pick(&[Congestion::Cubic, Congestion::NewReno]);
+    tcp.congestion = random.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::Bbr]);
     config
 }
 
