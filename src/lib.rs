@@ -58,7 +58,8 @@
 //! | 5681, 6928, 4015, 8511 | congestion window, NewReno | `tcp/congestion`, `tcp/congestion/newreno.rs` |
 //! | 9438 | CUBIC | `tcp/congestion/cubic` |
 //! | 9406 | HyStart++ | `tcp/congestion/hystart.rs` |
-//! | draft-ietf-ccwg-bbr-05 | BBR, delivery rates, pacing | `tcp/congestion/bbr`, `tcp/delivery.rs`, `tcp/pacing.rs` |
+//! | draft-ietf-ccwg-bbr-05 | BBR | `tcp/congestion/bbr` |
+//! | draft-ietf-ccwg-bbr-05 4.1, 5.6.2 | delivery rates, pacing | `tcp/delivery.rs`, `tcp/pacing.rs`; `tcp/flight/meter.rs`, `tcp/metering.rs` |
 //! | 5927 | ICMP errors that count | `stack/control.rs`, `tcp/soft_error.rs` |
 //! | 9293 3.8.3, 3.9.1.8, 5461 | soft errors, R1 | `tcp/soft_error.rs` |
 //! | 6056 | ephemeral ports | `stack/ports.rs` |

@@ -67,7 +67,7 @@
 //! | headers kept for the next segment | those of 1,024 connections | 140 KiB; to make new ones costs about as much as the checksum of a segment |
 //! | window scale | what announces the largest receive buffer | 7 for 6 MiB |
 //! | MSS floor | 48 | see above |
-//! | congestion control | CUBIC with HyStart++ | RFC 9438, RFC 9406; what peers are used to from Linux. NewReno is there to choose, and others can be brought along (`tcp::congestion::Controller`); the choice can be changed on a live connection, which keeps its window |
+//! | congestion control | CUBIC with HyStart++ | RFC 9438, RFC 9406; what peers are used to from Linux. NewReno and BBR are there to choose, and others can be brought along (`tcp::congestion::Controller`); the choice can be changed on a live connection, which keeps its window |
 //! | restart after idle | window back to 10 segments after a pause of one RTO (a setting) | RFC 5681 section 4.1; ssthresh keeps what was learnt |
 //! | tail loss probe | after two round trips and 2 ms; 200 ms for a single segment; never after the RTO; also while losses are being repaired | RFC 8985 section 7; a lost FIN or last segment does not wait for a timeout. The terms added are Linux's; of losses see below |
 //! | reordering window | none before reordering has been seen, once three segments are reported or losses are being repaired; else a quarter of the least round-trip time of the last five minutes, more with each round trip that brings a D-SACK, at most a round trip | RFC 8985 section 6.2 |
@@ -210,6 +210,33 @@
 //! - *After a timeout* what was reported is still believed (RFC 2018 section 5 would forget it), unless the
 //!   oldest segment is among it: then the peer has thrown text away.
 //!
+//! # BBR and pacing
+//!
+//! What a controller wants beyond a window it says of itself (`tcp::congestion::Controller`): rate
+//! samples, pacing, to rule its window in recovery. BBR wants all three; one from elsewhere may want any
+//! of them. What follows is draft-ietf-ccwg-bbr-05, and where it leaves a choice or was left:
+//!
+//! - *The meter* (`tcp/flight/meter.rs`) lies in the flight of a connection whose controller wants it, and
+//!   nowhere else: C.delivered and its like, the pacer, and a stamp of 32 bytes beside each record. It
+//!   begins with the first text, or where a controller takes the place of another, in the midst of what
+//!   is out: that counts as delivered from then on, and as limited by the application (section 4.1.2).
+//! - *Samples* are taken with each ACK that delivers something, cumulatively or by reports alone. A
+//!   segment is stamped, not a super-segment (section 4.1.3.1 recommends that): so it is known to the
+//!   segment at which volume in flight losses began.
+//! - *Pacing* (`tcp/pacing.rs`) goes by quanta, C.send_quantum: one super-segment, or as many segments as
+//!   fill it where the device takes them one by one, so that the sender is woken as rarely. A timer of
+//!   the connection ends each wait. Who is woken late makes up for it by half of a quantum's time, as
+//!   Linux does; a pause gives no other credit. Retransmissions wait as new text does; probes do not, nor
+//!   does what the retransmission timer has found to be lost, but they count.
+//! - *The initial rate* (section 5.6.2) is that of the window there is, which for a fresh connection is
+//!   the initial one: so a controller that takes over goes on at the rate that there was. As Linux.
+//! - *In recovery* nothing but BBR's own window and rate limit what is sent: proportional rate
+//!   reduction is left out. Losses are told segment by segment, in sequence order, before all that
+//!   follows from them.
+//! - *A window counts as limiting* (C.is_cwnd_limited) where it was full, not from half of it on as in
+//!   the slow start of the others.
+//! - *Marks* (ECN) count as losses that were too many, for which the draft has no response of its own.
+//!
 //! # Pictures
 //!
 //! `plot` shows what an observer saw, and an observer guesses. What it goes by:
@@ -324,7 +351,6 @@
 //! # Left out
 //!
 //! Fragments are dropped and counted. Security and compartment (3.3.1) and source routes (RFC 7126)
-//! are not supported. There are no UDP sockets. BBR and what it needs are there
-//! (`tcp::congestion::Bbr`, `tcp::delivery`, `tcp::pacing`), but connections take no samples and do not
-//! pace yet, and so it cannot be chosen. The path MTU of a live connection shrinks but never grows again;
-//! new connections try the link's after ten minutes.
+//! are not supported. There are no UDP sockets. Nothing but BBR is paced, as in Linux without the `fq`
+//! scheduler. The path MTU of a live connection shrinks but never grows again; new connections try the
+//! link's after ten minutes.

@@ -55,6 +55,33 @@ fn twenty_mebibytes_each_way_survive_five_percent_of_loss() {
 }
 
 #[test]
+fn what_bbr_sends_arrives_whole_over_a_good_path_and_over_one_that_loses_five_percent() {
+    real::test(|| {
+        let router = Router::new();
+        let scratch = Scratch::new();
+        let file = scratch.random_file("file.bin", 1, 20 * MIB);
+        let folder = format!("80,{}", scratch.folder());
+        let server = router.inside(|| Server::start(&["--http", &folder, "--congestion", "bbr"]));
+        let url = format!("http://{STACK_V4}/file.bin");
+        let download = |name: &str| {
+            launch(["curl", "-sSf", &url])
+                .output(scratch.create(name))
+                .within(GUARD_UNDER_LOSS)
+                .finish()
+                .succeeded();
+            assert_eq!(sha256(&scratch.path(name)), sha256(&file));
+            router.inside(|| server.counters().get("TcpRetransSegs"))
+        };
+        let without = download("good.bin");
+        router.lose(5);
+        let with = download("bad.bin") - without;
+        let dropped = router.heal();
+        println!("{dropped:?}, sent again: {without} before, {with} then");
+        assert!(dropped.toward_client > 0 && with > 0);
+    });
+}
+
+#[test]
 fn transfers_outlive_an_outage_of_fifteen_seconds() {
     real::test(|| {
         const BYTES: usize = 24 * MIB;
