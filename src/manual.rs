@@ -235,6 +235,9 @@
 //!   follows from them.
 //! - *A window counts as limiting* (C.is_cwnd_limited) where it was full, not from half of it on as in
 //!   the slow start of the others.
+//! - *A segment in a round trip* is the least rate. The draft has none; but after an outage, or losses
+//!   before the first sample, the estimate may be next to nothing or nothing, and with quanta of two
+//!   segments a connection would wait for minutes, or for ever.
 //! - *Marks* (ECN) count as losses that were too many, for which the draft has no response of its own.
 //!
 //! # Pictures

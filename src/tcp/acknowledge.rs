@@ -144,13 +144,18 @@ impl Connection {
     #[inline]
     fn check_loss_probe(&mut self, now: Instant, segment: &Segment<'_>, advances: bool) {
         if self.tail_loss.is_probing() && self.ends_loss_probe(segment, advances) {
-            let flight_size = self.flight.size().min(self.cwnd());
-            self.tell_loss_of_probed(now);
-            let controller = self.congestion.get_mut();
-            controller.on_loss(&Loss { now, flight_size });
-            controller.on_recovered(flight_size);
-            self.on_window_reduced();
+            self.on_repaired_by_probe(now);
         }
+    }
+
+    #[cold]
+    fn on_repaired_by_probe(&mut self, now: Instant) {
+        let flight_size = self.flight.size().min(self.cwnd());
+        self.tell_loss_of_probed(now);
+        let controller = self.congestion.get_mut();
+        controller.on_loss(&Loss { now, flight_size });
+        controller.on_recovered(flight_size);
+        self.on_window_reduced();
     }
 
     fn ends_loss_probe(&mut self, segment: &Segment<'_>, advances: bool) -> bool {
@@ -309,13 +314,11 @@ impl Connection {
     /// The congestion window may grow, if that is what holds us back. RFC 3168 section 6.1.2: it
     /// should not by an ACK that echoes congestion.
     fn grow(&mut self, now: Instant, report: &AckReport) {
-        let rules = self.congestion.paces_recovery();
-        if report.echoes_congestion && !rules {
+        if report.echoes_congestion && !self.congestion.paces_recovery() {
             return;
         }
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
-        let delivered = self.flight.delivered();
-        self.congestion.get_mut().on_ack(&AckSample {
+        let sample = AckSample {
             now,
             // What duplicate ACKs have announced has let new segments out already.
             acked: report.delivery.len.saturating_sub(report.credit),
@@ -323,17 +326,19 @@ impl Connection {
             newly_lost: report.lost,
             prior_in_flight: report.in_flight,
             in_flight: self.flight.in_network(),
-            delivered: delivered
-                .unwrap_or_else(|| self.bytes_acked + u64::from(self.flight.sacked())),
+            delivered: self.bytes_acked + u64::from(self.flight.sacked()),
             rtt: report.rtt,
             srtt: self.rto.srtt(),
-            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh && !rules),
+            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
             in_recovery: self.recovery.repairs(),
             has_sack: self.negotiated.sack,
             echoes_congestion: report.echoes_congestion,
-            rate: self.flight.take_sample(now),
-        });
-        self.end_sample();
+            rate: None,
+        };
+        if self.has(Mark::METERED) {
+            return self.tell_measured_ack(sample);
+        }
+        self.congestion.get_mut().on_ack(&sample);
     }
 
     /// RFC 5681 section 2: outstanding data, no text, neither SYN nor FIN, the same ACK and the

@@ -208,8 +208,7 @@ impl Lendable for Flight {
     }
 
     fn is_vacant(&self) -> bool {
-        // What has been measured is needed again.
-        self.is_empty() && self.meter.is_none()
+        self.is_empty()
     }
 
     fn memory(&self) -> usize {
@@ -217,7 +216,6 @@ impl Lendable for Flight {
             + self.again.capacity() * size_of::<Transmission>()
             + self.lost.memory()
             + self.sacked.memory()
-            + self.meter.as_ref().map_or(0, |meter| meter.memory())
     }
 }
 

@@ -157,9 +157,11 @@ impl super::Connection {
         if self.send_buffer.is_vacant() {
             // What has been written is to be sent: the records are needed again.
             self.send_buffer.give_back(&mut spares.send_buffers);
-            self.flight.give_back(&mut spares.flights);
-            if self.flight.has_meter() {
+            if self.is_measured() {
+                // What has been measured is needed again.
                 self.flight.shrink();
+            } else {
+                self.flight.give_back(&mut spares.flights);
             }
         }
         self.recv_buffer.held.give_back(&mut spares.held);

@@ -2,11 +2,23 @@
 //! measured, when the application counts as its limit (draft-ietf-ccwg-bbr-05 section 4.1.2.4), and
 //! how what is paced waits (section 5.6.2). The meter and the pacer lie in the flight.
 
-use super::congestion::Loss;
-use super::{Connection, State, Timer};
+use super::congestion::{AckSample, Loss};
+use super::{Connection, Mark, Timer};
 use crate::time::Instant;
+use crate::wire::SeqNum;
+
+/// From what the controller's chance comes: another number for each connection.
+pub(super) fn seed(iss: SeqNum, ts_offset: u32) -> u64 {
+    u64::from(iss.0) << 32 | u64::from(ts_offset)
+}
 
 impl Connection {
+    /// Whether deliveries are measured: where the controller wants that, once there was text to send.
+    #[inline]
+    pub(super) fn is_measured(&self) -> bool {
+        self.has(Mark::METERED) && self.flight.has_meter()
+    }
+
     /// The settings have named another congestion controller: it takes the place of the one that
     /// there was.
     #[cold]
@@ -25,21 +37,22 @@ impl Connection {
         if self.flight.has_meter() {
             self.flight.stop_meter();
         }
-        if self.congestion.is_metered() && !self.flight.is_empty() {
+        self.marks.set(Mark::METERED, self.congestion.is_metered());
+        if self.has(Mark::METERED) && !self.flight.is_empty() {
             self.flight.start_meter(now, self.rto.min_rtt());
         }
     }
 
-    /// From what the controller's chance comes: another number for each connection.
+    /// From what the controller's chance comes.
     pub(super) fn seed(&self) -> u64 {
-        u64::from(self.snd.iss.0) << 32 | u64::from(self.ts_offset)
+        seed(self.snd.iss, self.ts_offset)
     }
 
     /// CheckIfApplicationLimited: before the application writes, and before an ACK or a timer is taken
     /// in.
     #[inline]
     pub(super) fn check_app_limited(&mut self) {
-        if self.flight.has_meter() {
+        if self.is_measured() {
             self.mark_if_app_limited();
         }
     }
@@ -59,23 +72,31 @@ impl Connection {
     /// have waited for that alone.
     #[inline]
     pub(super) fn is_restart(&self) -> bool {
-        !self.flight.has_meter() || self.flight.is_app_limited()
+        !self.has(Mark::METERED) || self.flight.is_app_limited()
     }
 
     /// An ACK is about to be taken in.
     #[inline]
     pub(super) fn begin_sample(&mut self) {
-        if self.flight.has_meter() {
+        if self.is_measured() {
             self.mark_if_app_limited();
             self.flight.begin_sample();
         }
     }
 
-    /// The congestion controller has taken in an ACK: if it sends less than the path may carry, to
-    /// look at the round-trip time alone, what is measured meanwhile says nothing of the path.
-    #[inline]
-    pub(super) fn end_sample(&mut self) {
+    /// The congestion controller is told of an ACK, with what was measured.
+    #[cold]
+    pub(super) fn tell_measured_ack(&mut self, mut sample: AckSample) {
+        if let Some(delivered) = self.flight.delivered() {
+            sample.delivered = delivered;
+            sample.rate = self.flight.take_sample(sample.now);
+        }
+        // C.is_cwnd_limited
+        sample.cwnd_limited = self.window_use.lets_grow(self.congestion.cwnd(), false);
+        self.congestion.get_mut().on_ack(&sample);
         if self.flight.has_meter() && self.congestion.marks_app_limited() {
+            // It sends less than the path may carry, to look at the round-trip time alone: what is
+            // measured meanwhile says nothing of the path.
             self.flight.mark_app_limited();
         }
     }
@@ -83,26 +104,34 @@ impl Connection {
     /// The congestion controller is told of what is held to be lost, segment by segment.
     #[inline]
     pub(super) fn tell_losses(&mut self, now: Instant) {
-        if self.flight.has_meter() {
+        if self.is_measured() {
             let controller = self.congestion.get_mut();
             self.flight.tell_lost(now, |packet| controller.on_lost_packet(packet));
         }
     }
 
     /// A loss probe has repaired what it repeats.
+    #[cold]
     pub(super) fn tell_loss_of_probed(&mut self, now: Instant) {
-        if self.flight.has_meter() {
+        if self.is_measured() {
             self.flight.note_repaired_by_probe(self.tail_loss.end());
             self.tell_losses(now);
         }
+    }
+
+    /// Whether the pacer holds back what there is to send.
+    #[inline]
+    pub(super) fn waits_for_pacer(&self) -> bool {
+        self.timers.is_set(Timer::Pace)
     }
 
     /// Bytes of text that may go out, with at least one segment; 0: all of it has to wait, and the
     /// timer runs that ends the wait.
     #[cold]
     pub(super) fn allowed_by_pacer(&mut self, now: Instant) -> u32 {
+        self.timers.stop(Timer::Pace);
         let has_text = self.unsent() > 0 || self.flight.has_lost() || self.owes_fin();
-        if !has_text || self.state == State::SynReceived {
+        if !has_text || !self.state.is_synchronized() {
             return u32::MAX;
         }
         if !self.flight.has_meter() {
@@ -120,9 +149,7 @@ impl Connection {
         let Some(meter) = self.flight.meter() else { return u32::MAX };
         let allowed = meter.pacer.allow(now, quantum, rate);
         let next = meter.pacer.next();
-        if allowed > 0 {
-            self.timers.stop(Timer::Pace);
-        } else {
+        if allowed == 0 {
             self.timers.set(Timer::Pace, next);
         }
         allowed

@@ -131,10 +131,12 @@ bitflags::bitflags! {
         const FLUSHES = 128;
         /// A reset must be sent: the last thing that is.
         const RESET_OWED = 256;
+        /// The congestion controller wants rate samples, or paces.
+        const METERED = 512;
         /// Accurate ECN was agreed on: its counters go by every segment that comes and goes.
-        const ACCURATE_ECN = 1 << 14;
+        const ACCURATE_ECN = 1024;
         /// An ACK must be sent that tells how the SYN-ACK has arrived, ahead of any text.
-        const HANDSHAKE_ACK = 1 << 15;
+        const HANDSHAKE_ACK = 2048;
     }
 }
 
@@ -240,6 +242,9 @@ impl Connection {
         let agreed = settings.limit_mss(negotiated.send_mss);
         let mss = agreed.min(mss_for(link.path_mtu, &flow));
         let options_len = if negotiated.timestamps { 12 } else { 0 };
+        let seed = metering::seed(iss, ts_offset);
+        let congestion = Active::new(settings.congestion, u32::from(mss) - options_len, seed);
+        let marks = if congestion.is_metered() { Mark::METERED } else { Mark::empty() };
         Self {
             state: State::Closed,
             snd: SendSequence::new(iss, mss),
@@ -255,18 +260,14 @@ impl Connection {
             timers: TimerTable::default(),
             timestamps: None,
             ecn: None,
-            congestion: Active::new(
-                settings.congestion,
-                u32::from(mss) - options_len,
-                u64::from(iss.0) << 32 | u64::from(ts_offset),
-            ),
+            congestion,
             recovery: Recovery::new(iss),
             tail_loss: TailLoss::default(),
             window_use: WindowUse::new(iss),
             burst: Burst::default(),
             rto: Rto::default(),
             events: Events::empty(),
-            marks: Mark::empty(),
+            marks,
             probe_owed: None,
             retries: 0,
             unanswered: 0,

@@ -37,32 +37,43 @@ impl Connection {
         if self.close_reason.is_some() {
             return self.has(Mark::RESET_OWED);
         }
+        if self.marks.intersects(Mark::SYN_OWED | Mark::METERED) {
+            if self.has(Mark::SYN_OWED) {
+                return true;
+            }
+            if self.waits_for_pacer() {
+                return self.ack.is_due() || self.probe_owed.is_some();
+            }
+        }
         let unsent = self.snd.nxt != self.text_end() && !self.snd.fin_sent;
-        let text = unsent || self.flight.has_lost() || self.owes_fin();
-        // What is paced has something to send when that timer has run out.
-        text && !self.timers.is_set(Timer::Pace)
+        unsent
             || self.ack.is_due()
-            || self.has(Mark::SYN_OWED)
+            || self.flight.has_lost()
             || self.probe_owed.is_some()
+            || self.owes_fin()
     }
 
     /// The next segment that is owed, or new segments that come one behind the other, as many as
     /// carry `most` bytes of text at the most, but one in any case. The state has advanced when it
     /// returns: a segment that then gets lost on the way to the device is lost as on any link.
-    pub(crate) fn poll_transmit(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
+    pub(crate) fn poll_transmit(&mut self, now: Instant, mut most: u32) -> Option<Outgoing> {
         if matches!(self.state, State::Closed | State::TimeWait) {
             return self.take_reset(now);
         }
-        if self.marks.intersects(Mark::SYN_OWED | Mark::HANDSHAKE_ACK) {
-            return Some(self.send_opening(now));
+        let opens = Mark::SYN_OWED | Mark::HANDSHAKE_ACK;
+        if self.marks.intersects(opens | Mark::METERED) {
+            if self.marks.intersects(opens) {
+                return Some(self.send_opening(now));
+            }
+            most = most.min(self.allowed_by_pacer(now));
+            if self.waits_for_pacer() {
+                return self.poll_beside_pacer(now);
+            }
         }
         if self.state == State::SynSent {
             return None;
         }
-        let metered = self.congestion.is_metered();
-        let allowed = if metered { self.allowed_by_pacer(now) } else { u32::MAX };
-        let may = allowed > 0;
-        if may && let Some(range) = self.next_retransmission() {
+        if let Some(range) = self.next_retransmission() {
             return Some(self.send_again(now, range));
         }
         if let Some(probe) = self.probe_owed.take()
@@ -71,24 +82,31 @@ impl Connection {
             return Some(outgoing);
         }
         let repairs = self.flight.has_lost();
-        if may
-            && self.state != State::SynReceived
+        if self.state != State::SynReceived
             && (!repairs || self.recovery.wants_new_text())
-            && let Some(outgoing) = self.send_new(now, most.min(allowed))
+            && let Some(outgoing) = self.send_new(now, most)
         {
             return Some(outgoing);
         }
-        if may
-            && repairs
-            && let Some(outgoing) = self.go_on_repairing(now)
-        {
+        if repairs && let Some(outgoing) = self.go_on_repairing(now) {
             return Some(outgoing);
         }
         if self.ack.is_due() {
-            let seq = self.acceptable_seq();
-            return Some(self.finish(now, seq, Flags::empty(), (0, 0), None));
+            return Some(self.bare_ack(now));
         }
         None
+    }
+
+    /// What does not wait for the pacer: a probe, an ACK.
+    #[cold]
+    fn poll_beside_pacer(&mut self, now: Instant) -> Option<Outgoing> {
+        let probe = self.probe_owed.take().and_then(|probe| self.send_probe(now, probe));
+        probe.or_else(|| self.ack.is_due().then(|| self.bare_ack(now)))
+    }
+
+    fn bare_ack(&mut self, now: Instant) -> Outgoing {
+        let seq = self.acceptable_seq();
+        self.finish(now, seq, Flags::empty(), (0, 0), None)
     }
 
     /// The reset that is owed.
@@ -244,7 +262,7 @@ impl Connection {
             // RFC 5681 section 4.1: what is sent again starts the ACK clock as well (Linux, too,
             // counts it, and not a FIN alone).
             self.last_sent = now;
-            if self.flight.has_meter() {
+            if self.has(Mark::METERED) {
                 self.note_paced(now, len);
             }
         }

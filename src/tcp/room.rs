@@ -31,7 +31,8 @@ impl Connection {
     /// Bytes of memory that buffers and records take.
     #[inline]
     pub(crate) fn buffer_memory(&self) -> usize {
-        self.send_buffer.memory() + self.recv_buffer.memory() + self.flight.memory()
+        let meter = if self.has(Mark::METERED) { self.flight.meter_memory() } else { 0 };
+        self.send_buffer.memory() + self.recv_buffer.memory() + self.flight.memory() + meter
     }
 
     /// Bytes of memory taken by buffers and records, the connection itself included.

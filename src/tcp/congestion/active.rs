@@ -1,4 +1,5 @@
-//! The controller of a connection at work: our own without a detour, foreign ones boxed.
+//! The controller of a connection at work: those that are small and of our own without a detour, BBR
+//! and foreign ones boxed.
 
 use super::{Bbr, Congestion, Controller, Cubic, NewReno};
 use crate::time::Instant;
@@ -7,8 +8,7 @@ use crate::time::Instant;
 pub(in crate::tcp) enum Active {
     Cubic(Cubic),
     NewReno(NewReno),
-    Bbr(Box<Bbr>),
-    Custom(Box<dyn Controller>),
+    Boxed(Box<dyn Controller>),
 }
 
 // Every connection has one, idle or not.
@@ -20,8 +20,8 @@ impl Active {
         match which {
             Congestion::Cubic => Self::Cubic(Cubic::new(mss)),
             Congestion::NewReno => Self::NewReno(NewReno::new(mss)),
-            Congestion::Bbr => Self::Bbr(Box::new(Bbr::new(mss, seed))),
-            Congestion::Custom(make) => Self::Custom(make(mss)),
+            Congestion::Bbr => Self::Boxed(Box::new(Bbr::new(mss, seed))),
+            Congestion::Custom(make) => Self::Boxed(make(mss)),
         }
     }
 
@@ -38,8 +38,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.cwnd(),
             Self::NewReno(controller) => controller.cwnd(),
-            Self::Bbr(controller) => controller.cwnd(),
-            Self::Custom(controller) => controller.cwnd(),
+            Self::Boxed(controller) => controller.cwnd(),
         }
     }
 
@@ -49,8 +48,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.ssthresh(),
             Self::NewReno(controller) => controller.ssthresh(),
-            Self::Bbr(controller) => controller.ssthresh(),
-            Self::Custom(controller) => controller.ssthresh(),
+            Self::Boxed(controller) => controller.ssthresh(),
         }
     }
 
@@ -59,37 +57,29 @@ impl Active {
     pub(in crate::tcp) fn paces_recovery(&self) -> bool {
         match self {
             Self::Cubic(_) | Self::NewReno(_) => false,
-            Self::Bbr(controller) => controller.paces_recovery(),
-            Self::Custom(controller) => controller.paces_recovery(),
+            Self::Boxed(controller) => controller.paces_recovery(),
         }
     }
 
     /// Whether it wants rate samples, or paces.
     #[inline]
     pub(in crate::tcp) fn is_metered(&self) -> bool {
-        let is_metered = |controller: &dyn Controller| {
-            controller.wants_rate_samples() || controller.pacing_rate().is_some()
-        };
-        match self {
-            Self::Cubic(_) | Self::NewReno(_) => false,
-            Self::Bbr(controller) => is_metered(&**controller),
-            Self::Custom(controller) => is_metered(&**controller),
-        }
+        self.boxed().is_some_and(|it| it.wants_rate_samples() || it.pacing_rate().is_some())
     }
 
     /// Whether what is sent now is to be marked as limited by the application.
     pub(in crate::tcp) fn marks_app_limited(&self) -> bool {
-        self.get().marks_app_limited()
+        self.boxed().is_some_and(Controller::marks_app_limited)
     }
 
     /// Bytes per second to send at, if it paces.
     pub(in crate::tcp) fn pacing_rate(&self) -> Option<u64> {
-        self.get().pacing_rate()
+        self.boxed().and_then(Controller::pacing_rate)
     }
 
     /// The most bytes to be handed to the device at a time, if it paces.
     pub(in crate::tcp) fn send_quantum(&self) -> Option<u32> {
-        self.get().send_quantum()
+        self.boxed().and_then(Controller::send_quantum)
     }
 
     /// Something is sent while nothing is in the network: with each question and answer.
@@ -98,8 +88,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.on_restart(now),
             Self::NewReno(_) => {}
-            Self::Bbr(controller) => controller.on_restart(now),
-            Self::Custom(controller) => controller.on_restart(now),
+            Self::Boxed(controller) => controller.on_restart(now),
         }
     }
 
@@ -116,12 +105,10 @@ impl Active {
         }
     }
 
-    fn get(&self) -> &dyn Controller {
+    fn boxed(&self) -> Option<&dyn Controller> {
         match self {
-            Self::Cubic(controller) => controller,
-            Self::NewReno(controller) => controller,
-            Self::Bbr(controller) => controller.as_ref(),
-            Self::Custom(controller) => controller.as_ref(),
+            Self::Cubic(_) | Self::NewReno(_) => None,
+            Self::Boxed(controller) => Some(controller.as_ref()),
         }
     }
 
@@ -129,8 +116,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller,
             Self::NewReno(controller) => controller,
-            Self::Bbr(controller) => controller.as_mut(),
-            Self::Custom(controller) => controller.as_mut(),
+            Self::Boxed(controller) => controller.as_mut(),
         }
     }
 
@@ -139,8 +125,7 @@ impl Active {
         match self {
             Self::Cubic(controller) => controller.memory(),
             Self::NewReno(_) => 0,
-            Self::Bbr(_) => size_of::<Bbr>(),
-            Self::Custom(controller) => size_of_val(&**controller),
+            Self::Boxed(controller) => size_of_val(&**controller),
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct AckSample {
     pub srtt: Option<Duration>,
     /// Whether the congestion window, and not the application or the peer, was what held the
     /// sender back (RFC 7661 section 4.4). In slow start half of it in use is enough, but not for a
-    /// controller that [rules its window in recovery](Controller::paces_recovery).
+    /// controller that wants rate samples, or paces.
     pub cwnd_limited: bool,
     /// Whether losses are being repaired.
     pub in_recovery: bool,

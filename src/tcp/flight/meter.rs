@@ -30,7 +30,7 @@ pub(in crate::tcp) struct Meter {
 
 impl Meter {
     /// Bytes of memory taken.
-    pub(super) fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         size_of::<Self>()
             + self.stamps.capacity() * size_of::<DeliveryStamp>()
             + self.lost.capacity() * size_of::<(SeqRange, DeliveryStamp)>()
@@ -42,6 +42,12 @@ impl Flight {
     #[inline]
     pub(in crate::tcp) fn has_meter(&self) -> bool {
         self.meter.is_some()
+    }
+
+    /// Bytes of memory that measuring it takes.
+    #[cold]
+    pub(in crate::tcp) fn meter_memory(&self) -> usize {
+        self.meter.as_ref().map_or(0, |meter| meter.memory())
     }
 
     /// What measures it.
@@ -71,6 +77,7 @@ impl Flight {
 
     /// Nothing waits to be sent: gives back what memory a large flight has left, since one that is
     /// measured is not given back as a whole.
+    #[cold]
     pub(in crate::tcp) fn shrink(&mut self) {
         if let Some(meter) = &mut self.meter
             && self.records.is_empty()
