@@ -12,6 +12,7 @@ use common::{ms, secs};
 use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss, LostPacket, RateSample};
 use tunstack::tcp::{Info, Phase};
 use tunstack::time::{Duration, Instant};
+use tunstack::wire::Offload;
 
 /// Bytes of text in a full segment.
 const MSS: u32 = 1_000;
@@ -70,6 +71,29 @@ fn a_window_is_spread_over_the_round_trip_in_quanta() {
         // Beside it the window counts: one segment has arrived.
         peer.sends(&acked(1));
         assert_eq!(what_goes_out(&mut peer, ms(5)), [(0, 11), (0, 12)]);
+    });
+}
+
+#[test]
+fn a_super_segment_is_no_longer_than_a_quantum() {
+    // Section 5.6.3.
+    with_each_isn(|isns| {
+        let lens = |congestion| {
+            let mut peer = open(isns, congestion);
+            peer.stack.set_offload(Offload::Segmentation);
+            peer.stack.write(peer.id, &[0; 9_000]).unwrap();
+            let (start, mut lens) = (peer.now, Vec::new());
+            while peer.now < start + ms(50) {
+                while let Some(transmit) = peer.stack.poll_transmit(peer.now) {
+                    lens.push(transmit.payload.iter().map(|part| part.len()).sum::<usize>());
+                }
+                peer.now = peer.stack.poll_timeout().expect("something is out");
+                peer.stack.on_timeout(peer.now);
+            }
+            lens
+        };
+        assert_eq!(lens(Congestion::Bbr), [2_000, 2_000, 2_000, 2_000, 1_000]);
+        assert_eq!(lens(Congestion::Custom(|_| Box::new(Paces))), [1_000; 6]);
     });
 }
 
