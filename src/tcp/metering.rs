@@ -165,3 +165,44 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::congestion::Congestion;
+    use super::super::steps::{EMPTY, established_with};
+    use super::super::{Settings, Spares};
+    use super::*;
+    use crate::wire::{Flags, Segment};
+
+    #[test]
+    fn an_idle_connection_keeps_little_of_what_it_was_measured_with() {
+        let settings = Settings { congestion: Congestion::Bbr, ..Settings::default() };
+        let mut connection = established_with(false, false, settings);
+        let mut spares = Spares::default();
+        let before = connection.memory();
+        let (mut now, mut most) = (Instant::ZERO, 0);
+        for round in 1..200u64 {
+            connection.lend_for_sending(&mut spares);
+            if round < 100 {
+                while connection.write(&[0; 60_000]).is_ok_and(|taken| taken == 60_000) {}
+            }
+            // What goes out in 50 ms is acknowledged.
+            while now < Instant::from_millis(50 * round) {
+                while connection.poll_transmit(now, 0).is_some() {}
+                let next = connection.poll_timeout().unwrap_or(Instant::NEVER);
+                now = next.min(Instant::from_millis(50 * round));
+                connection.on_timeout(now);
+            }
+            most = most.max(connection.memory());
+            let (seq, ack) = (connection.rcv.nxt, connection.snd.nxt);
+            let ack = Segment { seq, ack, flags: Flags::ACK, window: u16::MAX, ..EMPTY };
+            connection.on_segment(now, &ack, true);
+            connection.give_back(&mut spares);
+        }
+        assert_eq!(connection.send_buffer.len(), 0);
+        assert!(most > 100_000, "{most} bytes at the most: there was little in flight");
+        // The meter, the flight that it lies in and the timer of the pacer.
+        let left = connection.memory() - before;
+        assert!((1..8_000).contains(&left), "{left} bytes more than before");
+    }
+}
