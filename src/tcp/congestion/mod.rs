@@ -5,8 +5,9 @@
 //!
 //! The connection calls [`on_ack`](Controller::on_ack) for every ACK that reports something new,
 //! and before it, in this order, whatever the ACK has told of losses:
-//! [`on_lost_packet`](Controller::on_lost_packet), [`on_loss`](Controller::on_loss), and
-//! [`undo`](Controller::undo) or [`on_recovered`](Controller::on_recovered).
+//! [`on_lost_packet`](Controller::on_lost_packet), [`on_loss`](Controller::on_loss) or
+//! [`on_timeout`](Controller::on_timeout), and [`undo`](Controller::undo) or
+//! [`on_recovered`](Controller::on_recovered).
 
 mod active;
 mod bbr;

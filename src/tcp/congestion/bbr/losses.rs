@@ -3,6 +3,7 @@
 
 use super::phases::State;
 use super::{Ack, Bbr, INFINITY, LostPacket};
+use crate::time::Instant;
 
 /// BBR.Beta, in per cent.
 const BETA: u64 = 70;
@@ -38,6 +39,8 @@ pub(super) struct Losses {
     /// there was no response to it yet.
     pub(super) probe_samples: bool,
     undo: Option<Undo>,
+    /// When that was saved.
+    saved_at: Option<Instant>,
 }
 
 /// What there was before the last recovery (section 5.5.11.1).
@@ -63,6 +66,7 @@ impl Default for Losses {
             ranges_in_round: 0,
             probe_samples: false,
             undo: None,
+            saved_at: None,
         }
     }
 }
@@ -177,6 +181,8 @@ impl Bbr {
     fn note_loss(&mut self) {
         if !self.losses.in_round {
             self.losses.round_delivered = self.delivered;
+        }
+        if !self.losses.in_round || !self.in_recovery {
             self.save_state_upon_loss();
         }
         self.losses.in_round = true;
@@ -224,7 +230,13 @@ impl Bbr {
     }
 
     /// BBRSaveStateUponLoss (section 5.5.11.1)
+    ///
+    /// Where recovery begins that is told after what is lost, which may have changed all of it
+    /// already: what there was before counts.
     pub(super) fn save_state_upon_loss(&mut self) {
+        if self.losses.saved_at.replace(self.now) == Some(self.now) {
+            return;
+        }
         let Losses { bw_shortterm, inflight_shortterm, inflight_longterm, .. } = self.losses;
         let state = self.state;
         self.losses.undo =

@@ -392,7 +392,6 @@ fn a_timeout_leaves_one_segment_and_the_window_is_back_when_all_is_repaired() {
 
 /// Loses so many segments that touch each other, or do not.
 fn loses(path: &mut Path, count: u32, adjacent: bool) {
-    path.cc.on_loss(&testing::loss(path.now, path.in_flight));
     for _ in 0..count {
         path.cc.on_lost_packet(&LostPacket {
             now: path.now,
@@ -404,6 +403,7 @@ fn loses(path: &mut Path, count: u32, adjacent: bool) {
             adjacent,
         });
     }
+    path.cc.on_loss(&testing::loss(path.now, path.in_flight));
     path.recovers = Some(SeqNum(path.next + 3 * path.in_flight));
 }
 
