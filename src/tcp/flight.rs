@@ -583,7 +583,10 @@ impl Flight {
     /// Queues a retransmission. Those that count no more are dropped in time: there are never more
     /// than twice as many entries as records, and [`FEW`].
     fn queue_resent(&mut self, sent: Transmission) {
-        self.again.push_back(sent);
+        // Of one moment the lower sequence number counts as sent before the higher: it may have been
+        // sent behind it, where a timer ran out in between.
+        let behind = self.again.iter().rev().take_while(|other| other.is_after(sent)).count();
+        self.again.insert(self.again.len() - behind, sent);
         self.drop_stale();
     }
 
