@@ -32,7 +32,7 @@ pub(crate) fn draw() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(PICTURES);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for (name, scenario, with, arguments) in pictures() {
-        let named = controller(with).expect("it is one of them");
+        let named = controller(with);
         let [trace, capture] = record(&scenario, named, directory);
         let picture = root.join(name).with_extension("svg");
         let status = Command::new(env!("CARGO_BIN_EXE_tunstack"))

@@ -19,9 +19,10 @@ pub(crate) type Named = (&'static str, Congestion);
 pub(crate) const CONTROLLERS: &[Named] =
     &[("newreno", Congestion::NewReno), ("cubic", Congestion::Cubic), ("bbr", Congestion::Bbr)];
 
-/// The controller of this name, once there is one.
-pub(crate) fn controller(name: &str) -> Option<Named> {
-    CONTROLLERS.iter().find(|(called, _)| *called == name).copied()
+/// The controller of this name.
+pub(crate) fn controller(name: &str) -> Named {
+    let named = CONTROLLERS.iter().find(|(called, _)| *called == name);
+    *named.expect("it is one of them")
 }
 
 /// How long the scenarios are.
