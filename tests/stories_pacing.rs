@@ -160,7 +160,8 @@ fn what_is_lost_waits_for_the_pacer_but_not_after_a_timeout() {
         let sent = what_goes_out(&mut peer, ms(20));
         assert_eq!(sent.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [1, 2, 3, 4]);
         assert!(sent[0].0 == 0 && sent[3].0 > 2, "{sent:?}");
-        // Nothing more is heard of them.
+        // Nothing more is heard of them, nor of the probe.
+        peer.hears_within(ms(100)..=ms(300), ". 3001:4001(1000) ack 1");
         peer.hears_within(ms(100)..=secs(1), ". 1:1001(1000) ack 1");
         assert_eq!(info(&peer).timeouts, 1);
     });
