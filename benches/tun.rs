@@ -11,6 +11,8 @@
 //!                                  smoltcp, veth, ...)
 //! TUNSTACK_BENCH_OFFLOAD=on ...    tunstack with the virtio-net header; without it is `off`
 //! TUNSTACK_BENCH_PROGRAM=PATH ...  another `tunstack` than the one just built
+//! TUNSTACK_BENCH_CONGESTION=bbr .. tunstack's congestion controller; without it is `cubic`
+//! TUNSTACK_BENCH_PAIRS=5 ...       so many pairs instead of 15
 //! TUNSTACK_BENCH_QUICK=1 ...       one short pair of each
 //! ```
 //!
@@ -197,8 +199,9 @@ fn compare(words: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let choice = Choice::new(words)?;
+    let pairs = env::var("TUNSTACK_BENCH_PAIRS").map_or(Ok(15), |pairs| parsed(&pairs))?;
     let plan =
-        if is_quick() { Plan { pairs: 1, seconds: 0.2 } } else { Plan { pairs: 15, seconds: 1.0 } };
+        if is_quick() { Plan { pairs: 1, seconds: 0.2 } } else { Plan { pairs, seconds: 1.0 } };
     network::enter()?;
     let processors = network::processors();
     if Work::ALL.into_iter().any(|work| choice.has_work(work.name())) {
@@ -210,8 +213,8 @@ fn compare(words: &[&str]) -> Result<(), String> {
     if choice.has_alone(fairness::NAME) {
         fairness::measure(plan, &processors)?;
     }
-    if choice.has_alone(loss::NAME) {
-        loss::measure(plan, &processors)?;
+    if choice.works == [loss::NAME] || choice.has_alone(loss::NAME) {
+        loss::measure(&choice, plan, &processors)?;
     }
     Ok(())
 }

@@ -13,12 +13,13 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
+use super::Choice;
 use super::client::{CONGESTION, Work};
 use super::measure::{Quartiles, interleave};
 use super::network::{self, CLIENT_SIDE, ROUTER_SIDE};
 use super::process::Server;
 use super::rows::{Plan, Sample, median, place, sample};
-use super::side::{ROUTE, Side, parsed, this_program};
+use super::side::{ROUTE, Side, congestion, parsed, this_program};
 
 /// Its name on the command line.
 pub(crate) const NAME: &str = "loss";
@@ -33,12 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When something is missing for it.
-pub(crate) fn measure(plan: Plan, processors: &[usize]) -> Result<(), String> {
+pub(crate) fn measure(choice: &Choice, plan: Plan, processors: &[usize]) -> Result<(), String> {
     let seconds = plan.seconds * LONGER;
     println!(
-        "Over a path that drops packets at random in both directions, MTU 1500, --offload off; both \
-         kernels' TCP: {CONGESTION}; {} interleaved pairs of {seconds} s; medians, and ratios with \
-         quartiles. Timeouts are those of tunstack's retransmission timer.\n",
+        "Over a path that drops packets at random in both directions, MTU 1500, --offload off, \
+         --congestion {}; both kernels' TCP: {CONGESTION}; {} interleaved pairs of {seconds} s; \
+         medians, and ratios with quartiles. Timeouts are those of tunstack's retransmission timer.\n",
+        congestion(),
         plan.pairs,
     );
     println!(
@@ -57,7 +59,8 @@ pub(crate) fn measure(plan: Plan, processors: &[usize]) -> Result<(), String> {
     ] {
         let ours = start(&router, Side::Tunstack, work)?;
         let processor = place(work, &ours, processors)?;
-        for other in [Side::Veth, Side::Smoltcp] {
+        let others = [Side::Veth, Side::Smoltcp];
+        for other in others.into_iter().filter(|other| choice.has_side(&other.name(work))) {
             let theirs = start(&router, other, work)?;
             place(work, &theirs, processors)?;
             for percent in LOSSES {

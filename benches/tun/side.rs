@@ -23,6 +23,11 @@ pub(crate) fn offload() -> String {
     env::var("TUNSTACK_BENCH_OFFLOAD").unwrap_or_else(|_| "off".to_owned())
 }
 
+/// Tunstack's congestion controller: what `--congestion` is given.
+pub(crate) fn congestion() -> String {
+    env::var("TUNSTACK_BENCH_CONGESTION").unwrap_or_else(|_| "cubic".to_owned())
+}
+
 /// Bytes of smoltcp's buffers for bulk data, and of ours where they are the same for both.
 const BULK_BUFFER: usize = 1 << 20;
 /// The bytes to which our send buffer grows otherwise.
@@ -188,7 +193,7 @@ pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 pub(crate) fn tunstack(interface: &str, address: Ipv4Addr, offload: &str) -> Command {
     let mut command = Command::new(program());
     command.args(["serve", "--tun", interface, "--address", &address.to_string()]);
-    command.args(["--offload", offload]);
+    command.args(["--offload", offload, "--congestion", &congestion()]);
     command
 }
 

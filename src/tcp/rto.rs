@@ -10,7 +10,7 @@ const INITIAL: Duration = Duration::from_secs(1);
 /// The least that the variance adds. RFC 6298 section 2.4 asks for a whole RTO of at least one
 /// second; Linux holds it to `SRTT + max(4 RTTVAR, 200 ms)`, which still outlasts a delayed ACK,
 /// and every peer is used to it.
-const LEAST_MARGIN: Duration = Duration::from_millis(200);
+pub(super) const LEAST_MARGIN: Duration = Duration::from_millis(200);
 
 /// Backing off goes no further (RFC 6298 section 2.5 wants at least 60 s; Linux has 120 s).
 pub(super) const MOST: Duration = Duration::from_secs(120);
