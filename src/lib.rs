@@ -67,7 +67,7 @@
 //! | 6528 | initial sequence numbers | `stack/keys.rs` |
 //! | 7661, 2861 | a window that is not used does not grow | `tcp/window_use.rs` |
 //! | 7323 | timestamps, PAWS, window scale | `tcp/timestamps.rs`, `wire/segment.rs` |
-//! | 8985 | RACK: losses found by time; tail loss probes | `tcp/rack.rs`, `tcp/flight/losses.rs`; `tcp/tail_loss.rs` |
+//! | 8985 | RACK: losses found by time; tail loss probes | `tcp/rack.rs`, `tcp/flight/losses.rs`; `tcp/tail_loss.rs`, `tcp/probe.rs` |
 //! | 9937 | proportional rate reduction | `tcp/prr.rs` |
 //! | 3522, 4015, 5682 | what was for nothing: Eifel, F-RTO | `tcp/undo.rs` |
 //! | 862 to 864 | echo, discard, chargen | `apps` |
