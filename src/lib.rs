@@ -45,7 +45,7 @@
 //! | 9293 3.10.7.1 | resets for strangers | `stack/segments.rs` |
 //! | 9293 3.8.6, 3.7.4 | windows, Nagle, silly windows | `tcp/output.rs` |
 //! | 9293 3.8.6 | dynamic right-sizing of the offer | `tcp/right_sizing.rs` |
-//! | 9293 3.8.4, 3.8.6.1 | keep-alive, zero-window probes | `tcp/expiry.rs` |
+//! | 9293 3.8.4, 3.8.6.1 | keep-alive, zero-window probes | `tcp/expiry.rs`, `tcp/probe.rs` |
 //! | 9293 3.8.6.3, 5681 4.2 | delayed ACKs | `tcp/ack.rs` |
 //! | 9293 3.10.1 to 3.10.6 | what applications ask for | `stack/sockets.rs`, `tcp/info.rs` |
 //! | 1191, 8201 | path MTU | `ip/path_mtu.rs` |

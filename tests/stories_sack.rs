@@ -10,6 +10,7 @@ use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::random::Random;
 use common::{ms, secs};
+use tunstack::Config;
 use tunstack::tcp::congestion::Congestion;
 use tunstack::tcp::{Info, Phase};
 use tunstack::wire::Frame;
@@ -25,7 +26,11 @@ fn open(isns: Isns, options: &str) -> Peer {
 }
 
 fn open_with(isns: Isns, options: &str, congestion: Congestion) -> Peer {
-    let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
+    open_set(isns, options, |config| config.tcp.congestion = congestion)
+}
+
+fn open_set(isns: Isns, options: &str, set: impl FnOnce(&mut Config)) -> Peer {
+    let mut peer = Peer::with(isns, set);
     peer.listens();
     peer.sends(&format!("S 0:0(0) <{options}>"));
     peer.hears("S. 0:0(0) ack 1");
@@ -258,13 +263,8 @@ fn without_new_text_the_probe_of_a_recovery_is_what_has_not_been_reported() {
 #[test]
 fn who_wants_no_probes_gets_none_in_recovery_either() {
     with_each_isn(|isns| {
-        let mut peer = Peer::with(isns, |config| config.tcp.tail_loss_probe = false);
-        peer.listens();
-        peer.sends("S 0:0(0) <mss 1000,sackOK>");
-        peer.hears("S. 0:0(0) ack 1");
-        peer.passes(ms(100));
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        let no_probes = |config: &mut Config| config.tcp.tail_loss_probe = false;
+        let mut peer = open_set(isns, "mss 1000,sackOK", no_probes);
         peer.writes(20 * MSS as usize);
         hears_segments(&mut peer, 1..=10);
         peer.passes(ms(100));
