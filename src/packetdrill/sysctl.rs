@@ -40,9 +40,10 @@ impl Sysctls {
             5 => Ecn::AcceptAccurate,
             _ => Ecn::Accept,
         });
+        // A namespace begins with the machine's own choice, which scripts for CUBIC may not be allowed to
+        // change; none of them is for BBR.
         set(&mut settings.congestion, "tcp_congestion_control", |name: String| match &*name {
             "reno" => Congestion::NewReno,
-            "bbr" => Congestion::Bbr,
             _ => Congestion::Cubic,
         });
         set(&mut settings.ttl, "ip_default_ttl", |n| n);
