@@ -369,6 +369,7 @@ fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
             peer.passes(ms(50));
             peer.sends("E. 1:1(0) ack 1461");
             assert_eq!(info(&peer).phase, Phase::Reduced);
+            let all = info(&peer).ssthresh;
             peer.ignores_the_rest();
             peer.passes(ms(1));
             let reports = syn.contains("sack");
@@ -381,11 +382,66 @@ fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
             assert_eq!(info(&peer).phase, Phase::Recovery, "{syn}");
             let again = peer.all().into_iter().filter(|packet| packet.seq == peer.iss + 1_461);
             assert_eq!(again.count(), 1, "{syn}");
-            let all = info(&peer).ssthresh;
+            // Section 6.1.2: "reduced only once in response to a series of dropped and/or CE packets from
+            // a single window of data".
+            assert_eq!(info(&peer).ssthresh, all);
             peer.sends(&format!(". 1:1(0) ack {}", 12 * MSS + 1));
             assert!(info(&peer).phase != Phase::Reduced && info(&peer).ssthresh == all);
         });
     }
+}
+
+#[test]
+fn a_timeout_or_a_probe_after_a_mark_in_the_same_window_is_no_second_reason_to_slow_down() {
+    // "the TCP source should not decrease the slow-start threshold, ssthresh, if it has been decreased
+    // within the last round trip time".
+    for syn in ["SEW 0:0(0) <mss 1460>", "SEW 0:0(0) <mss 1460,nop,nop,sackOK>"] {
+        with_each_isn(|isns| {
+            for marked in [true, false] {
+                let mut peer = Peer::with(isns, |_| {});
+                peer.listens();
+                peer.sends(syn);
+                peer.hears("[noecn] SE. 0:0(0) ack 1");
+                peer.sends(". 1:1(0) ack 1");
+                peer.accepts();
+                peer.writes(10 * MSS as usize);
+                assert_eq!(peer.ignores_the_rest(), 10);
+                peer.passes(ms(50));
+                peer.sends(if marked { "E. 1:1(0) ack 1461" } else { ". 1:1(0) ack 1461" });
+                peer.ignores_the_rest();
+                let before = info(&peer).ssthresh;
+                peer.passes(secs(1));
+                assert_eq!((info(&peer).phase, cwnd(&peer)), (Phase::Loss, MSS));
+                assert_eq!(info(&peer).ssthresh == before, marked, "{syn}");
+            }
+        });
+    }
+    // The last segment is lost, and the probe repairs it.
+    with_each_isn(|isns| {
+        for marked in [true, false] {
+            let mut peer = Peer::with(isns, |_| {});
+            peer.listens();
+            peer.sends("SEW 0:0(0) <mss 1460,nop,nop,sackOK>");
+            peer.hears("[noecn] SE. 0:0(0) ack 1");
+            peer.passes(ms(50));
+            peer.sends(". 1:1(0) ack 1");
+            peer.accepts();
+            peer.writes(10 * MSS as usize);
+            assert_eq!(peer.ignores_the_rest(), 10);
+            peer.passes(ms(50));
+            peer.sends(". 1:1(0) ack 11681");
+            peer.hears_within(ms(100)..=ms(150), "[noecn] . 13141:14601(1460) ack 1");
+            peer.writes(MSS as usize);
+            peer.next();
+            peer.passes(ms(50));
+            peer.sends(if marked { "E. 1:1(0) ack 13141" } else { ". 1:1(0) ack 13141" });
+            let before = info(&peer).ssthresh;
+            assert_eq!(before < u32::MAX, marked);
+            // Nothing has come twice, so that the first was lost.
+            peer.sends(". 1:1(0) ack 16061");
+            assert_eq!(info(&peer).ssthresh == before, marked);
+        }
+    });
 }
 
 #[test]

@@ -152,6 +152,9 @@ impl Connection {
     fn on_repaired_by_probe(&mut self, now: Instant) {
         let flight_size = self.flight.size().min(self.cwnd());
         self.tell_loss_of_probed(now);
+        if self.recovery.has_reduced() {
+            return;
+        }
         let controller = self.congestion.get_mut();
         controller.on_loss(&Loss { now, flight_size });
         controller.on_recovered(flight_size);
@@ -352,13 +355,16 @@ impl Connection {
 
     fn on_duplicate_ack(&mut self, now: Instant) {
         let mss = self.effective_mss();
+        let reduced = self.recovery.has_reduced();
         let verdict = self.recovery.on_duplicate(self.snd.una, self.snd.nxt, mss);
         if verdict == Verdict::EnterFastRecovery {
             // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
             let flight_size = self.flight.size().min(self.cwnd());
             self.flight.mark_first_lost();
             self.tell_losses(now);
-            self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+            if !reduced {
+                self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+            }
             self.on_window_reduced();
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);

@@ -105,6 +105,13 @@ impl Recovery {
         matches!(self.phase, Phase::Fast | Phase::Reduced)
     }
 
+    /// Whether the window has been reduced for a mark, and nothing is acknowledged yet that was sent after
+    /// that. What is lost of it is no second reason: it is to be "reduced only once in response to a series
+    /// of dropped and/or CE packets from a single window of data" (RFC 3168 section 6.1.2).
+    pub(super) fn has_reduced(&self) -> bool {
+        self.phase == Phase::Reduced
+    }
+
     /// Whether nothing is, nor has been so lately that reports of it may still come.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
@@ -203,9 +210,12 @@ impl Recovery {
     }
 
     /// The retransmission timer ran out (RFC 6582 section 3.2, step 4). Answers whether it is the
-    /// first time for this data.
+    /// first time for this data that the window is to be reduced.
     pub(super) fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum) -> bool {
-        let first = self.phase != Phase::Timeout || una.is_at_or_after(self.recover);
+        let first = match self.phase {
+            Phase::Timeout => una.is_at_or_after(self.recover),
+            phase => phase != Phase::Reduced,
+        };
         self.phase = Phase::Timeout;
         self.duplicates = 0;
         self.episode = None;
@@ -240,7 +250,8 @@ impl Recovery {
 
     /// The retransmission timer ran out. `progressed`: something was acknowledged since it last did.
     /// Answers whether the window is to be reduced for what is lost now: once for all that was out
-    /// when recovery began, as in Linux, but again where the timeout follows on progress.
+    /// when recovery began, as in Linux, but again where the timeout follows on progress; and not where
+    /// it has been reduced for a mark.
     pub(super) fn on_timeout_with_sack(
         &mut self,
         una: SeqNum,
@@ -249,7 +260,7 @@ impl Recovery {
         resent: u32,
     ) -> bool {
         let was = self.phase;
-        let reduces = match was {
+        let begins = match was {
             Phase::Open | Phase::Reduced => true,
             Phase::Timeout if progressed => true,
             _ => una.is_at_or_after(self.recover),
@@ -264,7 +275,7 @@ impl Recovery {
             _ => ForwardRto::Off,
         };
         match &mut self.episode {
-            Some(episode) if !reduces => {
+            Some(episode) if !begins => {
                 episode.prr = None;
                 episode.frto = frto;
                 episode.over_at = None;
@@ -275,7 +286,7 @@ impl Recovery {
                 *slot = Some(Box::new(episode));
             }
         }
-        reduces
+        begins && was != Phase::Reduced
     }
 
     /// Whether what is repaired, or was last, began with a timeout.

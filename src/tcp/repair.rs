@@ -263,8 +263,9 @@ impl Connection {
         let size = self.flight.size().saturating_add(acked);
         // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
         let flight_size = size.min(self.cwnd());
-        let controller = self.congestion.get_mut();
-        controller.on_loss(&Loss { now, flight_size });
+        if !self.recovery.has_reduced() {
+            self.congestion.get_mut().on_loss(&Loss { now, flight_size });
+        }
         self.on_window_reduced();
         // RFC 9937 section 6.1: "Bytes SACKed before entering recovery will not be marked as
         // delivered during recovery".
