@@ -145,6 +145,14 @@ fn a_syn_that_is_sent_again_does_not_ask_for_ecn() {
         peer.hears(". 1:1(0) ack 1");
         assert!(answers_marks(&mut peer));
         assert!(!marks_its_text(&mut peer));
+        // A path that marks it all the same is heard of: it was promised to answer "by reducing the
+        // congestion window and setting CWR", and without the flag the echoes would never end.
+        peer.sends("E. 11:11(0) ack 11");
+        peer.writes(20);
+        peer.hears("[noecn] EW. 11:31(20) ack 11");
+        peer.sends(". 11:11(0) ack 31");
+        peer.writes(10);
+        peer.hears("[noecn] E. 31:41(10) ack 11");
     });
 }
 
@@ -297,6 +305,22 @@ fn an_echo_of_congestion_halves_the_window_once_and_is_answered_once() {
         sent.extend(peer.all());
         let reduced = sent.iter().filter(|packet| packet.has(Flags::CWR)).count();
         assert!(sent.len() > 1 && reduced == 1 && sent[0].has(Flags::CWR), "{reduced}");
+    });
+}
+
+#[test]
+fn an_echo_on_the_ack_of_a_syn_ack_takes_a_part_of_the_first_window() {
+    with_each_isn(|isns| {
+        for (congestion, reduced) in [(Congestion::Cubic, 7 * MSS), (Congestion::NewReno, 5 * MSS)]
+        {
+            let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
+            peer.listens();
+            peer.sends("SEW 0:0(0) <mss 1460>");
+            peer.hears("SE. 0:0(0) ack 1");
+            peer.sends("E. 1:1(0) ack 1");
+            peer.accepts();
+            assert_eq!(cwnd(&peer), reduced);
+        }
     });
 }
 

@@ -90,7 +90,7 @@ impl EcnState {
     fn on_reduced(&mut self, nxt: SeqNum) {
         // RFC 9768 section 3.1.5: a host in AccECN mode "MUST NOT set CWR to indicate that it has
         // received and responded".
-        self.cwr_owed = self.marks && self.accurate.is_none();
+        self.cwr_owed = self.accurate.is_none();
         self.reduced_at = Some(nxt);
     }
 
@@ -109,13 +109,15 @@ impl EcnState {
             None if self.echoes => Flags::ECE,
             None => Flags::empty(),
         };
-        if !is_new_text || !self.marks {
+        if !is_new_text {
             return (flags, EcnField::NotEct);
         }
+        // Also where nothing may be marked: a path may mark it all the same, and the peer echoes that until
+        // it hears of a reduction.
         if core::mem::take(&mut self.cwr_owed) {
             flags |= Flags::CWR;
         }
-        (flags, EcnField::Ect0)
+        (flags, if self.marks { EcnField::Ect0 } else { EcnField::NotEct })
     }
 }
 
@@ -191,8 +193,9 @@ impl Connection {
         if segment.ack.is_before(self.snd.una) || !ecn.is_news(segment.ack) {
             return true;
         }
-        let flight_size = self.flight.size().min(self.cwnd());
-        self.answer_congestion(now, flight_size, segment.ack);
+        // All that was in flight ahead of the handshake's end is our SYN.
+        let size = if self.snd.syn_acked { self.flight.size() } else { u32::MAX };
+        self.answer_congestion(now, size.min(self.cwnd()), segment.ack);
         true
     }
 
