@@ -71,9 +71,10 @@ impl Ecn {
 }
 
 /// RFC 3168 section 6.1.1. A host must not set ECT on a SYN; a path that sets it by itself says
-/// nothing of congestion either, and Linux does not agree to ECN over such a path.
+/// nothing of congestion either, and Linux does not agree to ECN over such a path. But a host that asks for
+/// accurate ECN as well may set it by itself (RFC 8311 section 4.3), and Linux does agree then.
 pub(in crate::tcp) fn is_setup_syn(syn: &Segment<'_>) -> bool {
-    syn.has(SETUP_SYN) && syn.ecn == EcnField::NotEct
+    syn.has(SETUP_SYN) && (syn.ecn == EcnField::NotEct || syn.has(AE))
 }
 
 /// What a SYN asks for, where accurate ECN is known (RFC 9768 sections 3.1.2 and 3.1.3): "any
@@ -203,6 +204,8 @@ mod tests {
         for ecn in [EcnField::Ect0, EcnField::Ect1, EcnField::Ce] {
             assert_eq!(Ecn::Accurate.agrees_to(&arrives(ACE, ecn)), Accurate);
             assert_eq!(Ecn::Accurate.agrees_to(&arrives(SETUP_SYN, ecn)), None);
+            assert_eq!(Ecn::Accept.agrees_to(&arrives(ACE, ecn)), Classic);
+            assert_eq!(Ecn::Accept.agrees_to(&arrives(SETUP_SYN, ecn)), None);
         }
     }
 }
