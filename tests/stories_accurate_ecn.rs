@@ -462,6 +462,22 @@ fn who_has_agreed_to_less_does_not_go_over_to_more() {
         peer.accepts();
         assert_eq!(mode(&peer), Some(false));
         assert!(!marks_its_text(&mut peer));
+
+        // Nor does it come back when the SYN-ACK goes unanswered.
+        let mut peer = listening(isns);
+        peer.sends("SEW 0:0(0) <mss 1460>");
+        peer.hears("SE. 0:0(0) ack 1");
+        peer.passes(ms(600));
+        peer.sends("S 0:0(0) <mss 1460>");
+        for _ in 0..3 {
+            peer.passes(secs(4));
+            peer.hears("SE. 0:0(0) ack 1");
+        }
+        peer.ignores_the_rest();
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        assert_eq!(mode(&peer), Some(false));
+        assert!(!marks_its_text(&mut peer));
     });
 }
 

@@ -305,9 +305,9 @@ impl HalfOpen {
             return false;
         }
         self.retries += 1;
-        if self.retries >= 2 {
+        if self.retries >= 2 && self.marks.mode() == Mode::Accurate {
             // The SYN-ACK says nothing of accurate ECN any more (RFC 9768 section 3.1.5).
-            self.marks.set(Marks::NO_ECT, self.marks.mode() == Mode::Accurate);
+            self.marks |= Marks::NO_ECT;
         }
         self.marks = (self.marks | Marks::RESENT) - Marks::ASKED_AGAIN;
         self.sent_at = now.into();
