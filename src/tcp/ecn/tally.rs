@@ -141,11 +141,12 @@ impl Tally {
     ) -> Verdict {
         let count = negotiation::count(flags);
         let segments = delivered.segments;
-        if core::mem::take(&mut self.is_first) && count == 0 && segments < 3 {
+        let to_zero = self.cep.wrapping_neg() % DIVACE;
+        if core::mem::take(&mut self.is_first) && count == 0 && segments < to_zero {
             // Section 3.2.2.4: "If the value of this ACE field is found to be zero (0b000), for the
             // remainder of the half-connection the Data Sender ought to send non-ECN-capable packets
-            // and it is advised not to respond to any feedback". Three marks would make it a zero as
-            // well.
+            // and it is advised not to respond to any feedback". Some marks would make it a zero as well:
+            // three, or two after one on our SYN-ACK.
             self.responds = false;
             return Verdict { marked: 0, mangled: true };
         }
@@ -339,6 +340,25 @@ mod tests {
         may.on_ack(negotiation::ace(6), None, &delivered(7));
         assert!(!may.on_ack(negotiation::ace(6), Some(&ceb(9 * MSS)), &delivered(7)).mangled);
         assert!(tally.on_ack(negotiation::ace(6), Some(&ceb(2 * MSS)), &delivered(3)).mangled);
+    }
+
+    #[test]
+    fn a_first_count_of_zero_is_believed_if_so_many_marks_may_have_come() {
+        for (syn_ack, segments, mangled) in [
+            (EcnField::NotEct, 2, true),
+            (EcnField::NotEct, 3, false),
+            (EcnField::Ce, 1, true),
+            (EcnField::Ce, 2, false),
+        ] {
+            let mut tally = Tally::new(SeqNum(0));
+            tally.on_handshake_ack(negotiation::encoded(syn_ack));
+            let verdict = tally.on_ack(negotiation::ace(0), None, &delivered(segments));
+            assert_eq!(verdict.mangled, mangled, "{syn_ack:?} {segments}");
+            assert_eq!(verdict.marked == 0, mangled);
+            // Only the first is looked at.
+            let mut tally = settled();
+            assert!(!tally.on_ack(negotiation::ace(0), None, &delivered(segments)).mangled);
+        }
     }
 
     #[test]
