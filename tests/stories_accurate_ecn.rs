@@ -11,7 +11,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
 use tunstack::tcp::congestion::Congestion;
-use tunstack::tcp::{Ecn, EcnInfo, State};
+use tunstack::tcp::{CloseReason, Ecn, EcnInfo, State};
 use tunstack::wire::{EcnCounters, EcnField, EcnOrder, Flags, Offload};
 
 const MSS: u32 = 1_460;
@@ -427,6 +427,21 @@ fn a_peer_that_asks_for_both_kinds_is_reset() {
             peer.hears_nothing();
             assert_eq!(peer.stack.totals().half_open, 0);
         }
+        // So in a simultaneous open.
+        for (first, second) in [("SEWA", "SEW"), ("SEW", "SEWA"), ("SEW", "SA")] {
+            let mut peer = asking(isns);
+            peer.sends(&format!("{first} 0:0(0) <mss 1460>"));
+            peer.next();
+            peer.sends(&format!("{second} 0:0(0) <mss 1460>"));
+            assert_eq!(
+                peer.next().flags - (Flags::AE | Flags::CWR | Flags::ECE),
+                Flags::RST | Flags::ACK,
+                "{first} {second}"
+            );
+            peer.hears_nothing();
+            peer.is_in(State::Closed);
+            assert_eq!(peer.stack.close_reason(peer.id), Some(CloseReason::Reset));
+        }
         // One that is not the connection's own SYN resets nothing.
         let mut peer = listening(isns);
         peer.sends("SEWA 0:0(0) <mss 1460>");
@@ -520,6 +535,35 @@ fn syns_that_cross_agree_as_if_each_had_been_answered() {
             assert_eq!(cwnd(&peer) < 10 * MSS, syn_ack == "SWA.", "our SYN has met congestion");
             assert_eq!(marks_its_text(&mut peer), marks, "{syn} {syn_ack}");
         }
+        // A SYN-ACK that comes with CE is counted, and once.
+        let mut peer = asking(isns);
+        peer.sends("SEWA 0:0(0) <mss 1460>");
+        peer.hears("SW. 0:0(0) ack 1");
+        peer.sends("[ce] SW. 0:0(0) ack 1 <mss 1460>");
+        peer.hears("WA. 1:1(0) ack 1");
+        assert_eq!(ecn(&peer).expect("agreed").packets_marked_in, 1);
+        // The SYN comes again, with CE this time: the SYN-ACK tells of the latest.
+        let mut peer = asking(isns);
+        peer.sends("SEWA 0:0(0) <mss 1460>");
+        peer.hears("SW. 0:0(0) ack 1");
+        peer.passes(ms(600));
+        peer.sends("[ce] SEWA 0:0(0) <mss 1460>");
+        peer.hears("EA. 1:1(0) ack 1");
+        peer.hears_within(ms(400)..=ms(400), "SWA. 0:0(0) ack 1 <mss 1460>");
+        // SYNs that were sent in vain do not count as SYN-ACKs.
+        let mut peer = asking(isns);
+        peer.hears_within(secs(1)..=secs(1), "SEWA 0:0(0)");
+        peer.hears_within(secs(1)..=secs(2), "S 0:0(0)");
+        peer.sends("SEWA 0:0(0) <mss 1460>");
+        peer.hears(&format!("SW. 0:0(0) ack 1 <mss 1460,{FIRST}>"));
+        // RFC 3168, and then a SYN-ACK without: the mode remains, ECT does not.
+        let mut peer = asking(isns);
+        peer.sends("SEW 0:0(0) <mss 1460>");
+        peer.hears("SE. 0:0(0) ack 1");
+        peer.sends("S. 0:0(0) ack 1 <mss 1460>");
+        peer.is_in(State::Established);
+        assert_eq!(mode(&peer), Some(false));
+        assert!(!marks_its_text(&mut peer));
         // The peer has given up on ECN meanwhile.
         let mut peer = asking(isns);
         peer.sends("SEWA 0:0(0) <mss 1460>");

@@ -5,7 +5,7 @@ use core::ops::ControlFlow::{self, Break, Continue};
 
 use super::{CloseReason, Connection, Events, Mark, State, Timer, ecn, rto};
 use crate::time::{Duration, Instant};
-use crate::wire::{Flags, Segment, SeqNum, SeqRange};
+use crate::wire::{EcnField, Flags, Segment, SeqNum, SeqRange};
 
 /// What a segment brought that the connection itself cannot deal with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,7 +148,9 @@ impl Connection {
         self.ack.at_once();
         let window = self.negotiated.send_scale.compress(u32::from(segment.window));
         let rest = segment.behind_syn();
-        Segment { flags: rest.flags - ecn::ACE, window, ..rest }
+        // Accurate ECN has counted it.
+        let ecn = if self.has(Mark::ACCURATE_ECN) { EcnField::NotEct } else { rest.ecn };
+        Segment { flags: rest.flags - ecn::ACE, window, ecn, ..rest }
     }
 
     /// PAWS, ahead of the first step (RFC 7323 section 5.3, R1).
@@ -203,10 +205,9 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
-            if self.has(Mark::ACCURATE_ECN) {
-                self.note_plain_syn(segment);
+            if self.bears_syn_again(segment) {
+                self.challenge(now);
             }
-            self.challenge(now);
         } else {
             if segment.seq.is_before(self.rcv.nxt) {
                 self.note_twice(segment);

@@ -6,7 +6,7 @@ use super::negotiation::{self, ACE, Mode};
 use super::reflector::{Reflector, Trigger};
 use super::tally::{Delivered, Tally, Verdict};
 use super::{EcnInfo, EcnState};
-use crate::tcp::{Connection, Mark, Outgoing, State};
+use crate::tcp::{CloseReason, Connection, Mark, Outgoing, State};
 use crate::time::Instant;
 use crate::wire::{EcnCounters, EcnField, EcnOrder, Flags, Options, SackBlocks, Segment, SeqNum};
 
@@ -21,6 +21,8 @@ pub(in crate::tcp) struct Accurate {
     skips: bool,
     /// The peer's SYN-ACK says that our SYN has met congestion.
     syn_was_marked: bool,
+    /// SYN-ACKs that have gone out in a simultaneous open.
+    syn_acks: u8,
 }
 
 /// The options of a SYN-ACK that agrees to accurate ECN: the counters as they start (RFC 9768
@@ -50,6 +52,7 @@ impl Accurate {
             handshake: syn,
             skips: false,
             syn_was_marked: false,
+            syn_acks: 0,
         }
     }
 
@@ -151,20 +154,21 @@ impl Connection {
     /// The flags of our SYN-ACK in a simultaneous open, which has been sent again or not: what the ECN
     /// field of the peer's SYN was, and after two in vain nothing (RFC 9768 section 3.2.3.2.2).
     pub(super) fn accurate_syn_ack_flags(&mut self) -> Flags {
-        let falls_back = self.retries >= 2;
         let Some(ecn) = &mut self.ecn else { return Flags::empty() };
-        if falls_back {
+        let Some(accurate) = &mut ecn.accurate else { return Flags::empty() };
+        accurate.syn_acks = accurate.syn_acks.saturating_add(1);
+        if accurate.syn_acks > 2 {
             // Section 3.1.5: who answers a SYN "MUST NOT set ECT on any packet for the rest of the
             // connection, if it has received or sent at least one" that says nothing.
             ecn.marks = false;
             return Flags::empty();
         }
-        ecn.accurate.as_ref().map_or(Flags::empty(), |it| negotiation::encoded(it.handshake))
+        negotiation::encoded(accurate.handshake)
     }
 
-    /// The option of our SYN-ACK in a simultaneous open: of the first one only.
+    /// The option of our SYN-ACK in a simultaneous open, which has its flags: of the first one only.
     pub(in crate::tcp) fn syn_ack_counters(&self) -> Option<EcnCounters> {
-        (self.accurate().is_some() && self.retries == 0).then(first_counters)
+        self.accurate().filter(|accurate| accurate.syn_acks == 1).map(|_| first_counters())
     }
 
     /// The peer's SYN-ACK of a simultaneous open has arrived. The mode remains; one that does not say
@@ -184,13 +188,31 @@ impl Connection {
         }
     }
 
-    /// The SYN that has crossed ours may have come again, and say nothing of ECN: then nothing of ours may
-    /// be marked (RFC 9768 section 3.1.5).
-    pub(in crate::tcp) fn note_plain_syn(&mut self, segment: &Segment<'_>) {
-        let plain = segment.flags & (ACE | Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN;
-        if plain && self.state == State::SynReceived && segment.seq == self.rcv.irs {
-            self.ecn.iter_mut().for_each(|ecn| ecn.marks = false);
+    /// The SYN that has crossed ours may have come again, and say something else of ECN (RFC 9768 section
+    /// 3.1.5). Answers false if that is the end of the connection.
+    #[cold]
+    pub(in crate::tcp) fn bears_syn_again(&mut self, segment: &Segment<'_>) -> bool {
+        let is_again = segment.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN
+            && segment.seq == self.rcv.irs
+            && self.state == State::SynReceived
+            && self.negotiated.asks_ecn == Mode::Accurate;
+        let Some(ecn) = self.ecn.as_mut().filter(|_| is_again) else { return true };
+        let mode = if ecn.accurate.is_some() { Mode::Accurate } else { Mode::Classic };
+        match negotiation::asked_by(segment) {
+            Mode::None => ecn.marks = false,
+            asked if asked == mode => {}
+            // "MUST reset the connection with a RST packet".
+            Mode::Classic | Mode::Accurate => {
+                self.marks |= Mark::RESET_OWED;
+                self.end(CloseReason::Reset);
+                return false;
+            }
         }
+        if let Some(accurate) = &mut ecn.accurate {
+            // "MUST feed back the IP-ECN field on the latest valid SYN".
+            accurate.handshake = segment.ecn;
+        }
+        true
     }
 
     /// Our SYN has met congestion, if the SYN-ACK has said so: "the TCP Client still triggers the

@@ -164,7 +164,11 @@ impl Connection {
         if self.speaks_accurate() {
             self.confirm_accurate(syn_ack);
         } else if !is_setup_syn_ack(syn_ack) {
-            self.ecn = None;
+            match &mut self.ecn {
+                // RFC 9768 section 3.1.5: who has asked for accurate ECN stays in the mode.
+                Some(ecn) if self.negotiated.asks_ecn == Mode::Accurate => ecn.marks = false,
+                ecn => *ecn = None,
+            }
         }
     }
 
