@@ -672,6 +672,22 @@ fn an_ack_of_acks_has_no_blocks() {
         peer.hears(". 1:1(0) ack 1 <>");
         peer.sends("[ect0] EA. 201:301(100) ack 1");
         peer.hears(". 1:1(0) ack 1 <sack 101:301,ECN e0b 201>");
+        // Nor if more of them are read together than bring it about.
+        for (count, told) in [(3, "EW."), (5, "."), (8, "EWA.")] {
+            peer.sends_batch(&vec!["[ce] EA. 1:1(0) ack 1"; count]);
+            peer.hears(&format!("{told} 1:1(0) ack 1 <>"));
+            if count > 7 {
+                // The eighth is not told yet.
+                peer.hears_nothing();
+            }
+        }
+        // Text that has come meanwhile is reported.
+        peer.sends_batch(&[
+            "[ce] EA. 1:1(0) ack 1",
+            "[ce] EA. 1:1(0) ack 1",
+            "[ect0] EA. 301:401(100) ack 1",
+        ]);
+        peer.hears("W. 1:1(0) ack 1 <sack 101:401,ECN e0b 301>");
     });
 }
 
@@ -861,19 +877,34 @@ fn a_peer_whose_text_keeps_coming_again_is_sent_no_options_any_more() {
     // Section 3.2.3.2.2: "detecting whether the acknowledged data always reappears".
     with_each_isn(|isns| {
         let mut peer = agreed(isns);
-        peer.sends("[ect0] EA. 1:101(100) ack 1");
-        peer.hears("EA. 1:1(0) ack 101 <ECN e0b 101>");
-        for _ in 0..3 {
-            peer.passes(secs(1));
-            peer.sends("EA. 1:101(100) ack 1");
-            peer.hears("EA. 1:1(0) ack 101 <>");
+        // What comes again from the middle says that some option has arrived, and what was acknowledged
+        // without one that this is not the reason.
+        for n in 0..5 {
+            let (from, middle, to) = (n * 200 + 1, n * 200 + 101, n * 200 + 201);
+            peer.sends(&format!("[ect0] EA. {from}:{middle}(100) ack 1"));
+            peer.hears(&format!("EA. 1:1(0) ack {middle} <ECN e0b {middle}>"));
+            peer.sends(&format!("[ect0] EA. {middle}:{to}(100) ack 1"));
+            peer.hears(&format!("EA. 1:1(0) ack {to} <ECN e0b {to}>"));
+            for _ in 0..3 {
+                peer.passes(secs(1));
+                peer.sends(&format!("EA. {middle}:{to}(100) ack 1"));
+                peer.hears(&format!("EA. 1:1(0) ack {to} <>"));
+            }
         }
-        peer.sends("[ect0] EA. 101:201(100) ack 1");
-        peer.hears("EA. 1:1(0) ack 201 <>");
+        for n in 0..3 {
+            let (from, to) = (n * 100 + 1_001, n * 100 + 1_101);
+            peer.sends(&format!("[ect0] EA. {from}:{to}(100) ack 1"));
+            peer.hears(&format!("EA. 1:1(0) ack {to} <ECN e0b {to}>"));
+            peer.passes(secs(1));
+            peer.sends(&format!("EA. {from}:{to}(100) ack 1"));
+            peer.hears(&format!("EA. 1:1(0) ack {to} <>"));
+        }
+        peer.sends("[ect0] EA. 1301:1401(100) ack 1");
+        peer.hears("EA. 1:1(0) ack 1401 <>");
         // What it tells is still taken.
         peer.writes(10);
-        peer.hears("[ect0] EA. 1:11(10) ack 201");
-        peer.sends("EA. 201:201(0) ack 11 <ECN e0b 11>");
+        peer.hears("[ect0] EA. 1:11(10) ack 1401");
+        peer.sends("EA. 1401:1401(0) ack 11 <ECN e0b 11>");
         assert_eq!(ecn(&peer).expect("agreed").bytes_out, [10, 0, 0]);
     });
 }

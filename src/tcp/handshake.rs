@@ -462,7 +462,7 @@ impl Connection {
             Mode::Accurate => {
                 // RFC 9768 section 3.2.3.2.2: after a SYN-ACK without an option none is tried any more.
                 let tries = !marks.contains(Marks::RESENT);
-                let accurate = Accurate::answering(iss + 1, marks.syn_ecn(), tries);
+                let accurate = Accurate::answering(iss + 1, irs + 1, marks.syn_ecn(), tries);
                 connection.enter_accurate(ect, accurate);
             }
         }

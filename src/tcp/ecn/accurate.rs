@@ -43,11 +43,16 @@ pub(in crate::tcp) enum Echo {
 }
 
 impl Accurate {
-    /// A side that answers a SYN with this ECN field; text starts at `start`. `sends_options`: whether
-    /// nothing is known of options that did not pass.
-    pub(in crate::tcp) fn answering(start: SeqNum, syn: EcnField, sends_options: bool) -> Self {
+    /// A side that answers a SYN with this ECN field; text starts at `start`, and that of the peer at
+    /// `rcv_nxt`. `sends_options`: whether nothing is known of options that did not pass.
+    pub(in crate::tcp) fn answering(
+        start: SeqNum,
+        rcv_nxt: SeqNum,
+        syn: EcnField,
+        sends_options: bool,
+    ) -> Self {
         Self {
-            reflector: Reflector::new(sends_options),
+            reflector: Reflector::new(rcv_nxt, sends_options),
             tally: Tally::new(start),
             handshake: syn,
             skips: false,
@@ -59,7 +64,7 @@ impl Accurate {
     /// The side that has asked and is answered by `syn_ack`, which says that the SYN has arrived with
     /// `arrived`.
     fn asking(start: SeqNum, syn_ack: &Segment<'_>, arrived: EcnField) -> Self {
-        let mut accurate = Self::answering(start, syn_ack.ecn, true);
+        let mut accurate = Self::answering(start, syn_ack.seq + 1, syn_ack.ecn, true);
         accurate.reflector.on_syn_ack(syn_ack);
         accurate.reflector.try_options();
         accurate.tally.on_first_option(syn_ack.options.ecn.as_ref());
@@ -122,7 +127,7 @@ impl Connection {
                 Mode::None => {}
                 Mode::Classic => self.ecn = Some(Box::new(EcnState::new(marks))),
                 Mode::Accurate => {
-                    let accurate = Accurate::answering(start, reply.ecn, true);
+                    let accurate = Accurate::answering(start, reply.seq + 1, reply.ecn, true);
                     self.enter_accurate(marks, accurate);
                 }
             }
@@ -276,11 +281,13 @@ impl Connection {
         if !segment.is_empty() && segment.range().end.is_at_or_before(self.rcv.nxt) {
             return self.note_reappearance(segment);
         }
-        let waits = self.ack.is_due() || self.ack.is_delayed();
+        let owed = self.ack.is_due() || self.ack.is_delayed();
         let has_text = !segment.payload.is_empty();
         let Some(accurate) = self.accurate_mut() else { return };
+        // An ACK that is owed for marks on ACKs is not one of text.
+        let waits = owed && !accurate.reflector.acks_acks();
         if has_text {
-            accurate.reflector.on_new_text();
+            accurate.reflector.on_new_text(segment.segments());
         }
         match accurate.reflector.on_segment(segment, waits || has_text) {
             None => {}
@@ -294,7 +301,7 @@ impl Connection {
         if let Some(accurate) = self.accurate_mut()
             && !segment.payload.is_empty()
         {
-            accurate.reflector.on_reappearance();
+            accurate.reflector.on_reappearance(segment.range());
         }
     }
 
@@ -337,8 +344,9 @@ impl Connection {
             options.sack.truncate(blocks);
             options.ecn = counters;
         }
+        let rcv_nxt = self.rcv.nxt;
         if let Some(accurate) = self.accurate_mut() {
-            accurate.reflector.on_sent(len > 0, options.ecn.is_some());
+            accurate.reflector.on_sent(len > 0, options.ecn.is_some(), rcv_nxt);
         }
         options
     }

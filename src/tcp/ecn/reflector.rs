@@ -1,7 +1,7 @@
 //! The receiver's half of accurate ECN: it counts what arrives with which mark, and tells the peer
 //! (RFC 9768 section 3.2). It judges nothing: what the marks mean is for the sender to say.
 
-use crate::wire::{EcnCounters, EcnField, EcnOrder, Segment};
+use crate::wire::{EcnCounters, EcnField, EcnOrder, Segment, SeqNum, SeqRange};
 
 /// Marks since the last ACK that bring one about: where text waits to be acknowledged, and where
 /// none does (RFC 9768 section 3.2.2.5.1).
@@ -10,9 +10,10 @@ const MARKS_WITHOUT_TEXT: u32 = 3;
 /// The most that the ACE field can tell of: "'n' MUST be no greater than 7".
 const MOST_MARKS: u32 = 7;
 
-/// Segments of text in a row that come again though they have been acknowledged, after which our
-/// options are taken for what keeps the ACKs from arriving.
+/// How often text comes again of which all ACKs have carried options, after which those are taken for what
+/// keeps the ACKs from arriving; and how many segments without make up for it.
 const REAPPEARANCES: u8 = 3;
+const ENOUGH_NEW: u32 = 100;
 
 bitflags::bitflags! {
     /// Counters of bytes.
@@ -93,12 +94,16 @@ pub(super) struct Reflector {
     /// Options may be sent: nothing says that the path stops what carries them.
     sends_options: bool,
     trials: Trials,
+    /// RCV.NXT as the last segment without an option has told it: as much as the peer knows for sure.
+    told_plainly: SeqNum,
     reappearances: u8,
+    /// Segments of new text since the last of them.
+    new_text: u32,
 }
 
 impl Reflector {
     /// RFC 9768 section 3.2.1. `sends_options`: whether it has a mind to.
-    pub(super) fn new(sends_options: bool) -> Self {
+    pub(super) fn new(rcv_nxt: SeqNum, sends_options: bool) -> Self {
         Self {
             cep: 5,
             e0b: 1,
@@ -112,7 +117,9 @@ impl Reflector {
             counted_syn_ack: false,
             sends_options,
             trials: Trials::empty(),
+            told_plainly: rcv_nxt,
             reappearances: 0,
+            new_text: 0,
         }
     }
 
@@ -162,14 +169,11 @@ impl Reflector {
         self.cep = self.cep.wrapping_add(segment.segments());
         let untold = self.cep.wrapping_sub(self.told);
         let most = if unacknowledged { MARKS_WITH_TEXT } else { MARKS_WITHOUT_TEXT };
-        if untold >= MOST_MARKS {
-            Some(Trigger::Now)
-        } else if untold >= most || changes {
-            self.acks_acks = !unacknowledged;
-            Some(Trigger::Soon)
-        } else {
-            None
+        if untold < most && !changes {
+            return None;
         }
+        self.acks_acks = !unacknowledged;
+        Some(if untold >= MOST_MARKS { Trigger::Now } else { Trigger::Soon })
     }
 
     fn count_text(&mut self, segment: &Segment<'_>) {
@@ -188,15 +192,27 @@ impl Reflector {
         self.fresh |= which;
     }
 
-    /// Text has come that is new.
-    pub(super) fn on_new_text(&mut self) {
-        self.reappearances = 0;
+    /// So many segments of text have come that are new.
+    pub(super) fn on_new_text(&mut self, segments: u32) {
+        self.new_text = self.new_text.saturating_add(segments);
+        if self.new_text >= ENOUGH_NEW {
+            self.reappearances = 0;
+        }
     }
 
     /// Text has come again that was acknowledged. "Such a host MAY detect loss of ACKs carrying the
     /// AccECN Option by detecting whether the acknowledged data always reappears as a retransmission.
     /// In such cases, the host SHOULD disable the sending of the AccECN Option" (section 3.2.3.2.2).
-    pub(super) fn on_reappearance(&mut self) {
+    ///
+    /// A peer that has got nothing but ACKs without options sends from where those have ended. From
+    /// before that it has missed ACKs without options, too; from beyond it has got one with an option.
+    pub(super) fn on_reappearance(&mut self, text: SeqRange) {
+        // Its block is to be reported (RFC 2883).
+        self.acks_acks = false;
+        if !text.contains(self.told_plainly) {
+            return;
+        }
+        self.new_text = 0;
         self.reappearances = self.reappearances.saturating_add(1);
         if self.reappearances >= REAPPEARANCES {
             self.sends_options = false;
@@ -236,12 +252,14 @@ impl Reflector {
     }
 
     /// A segment goes out with the ACE field, and with an option or without.
-    pub(super) fn on_sent(&mut self, has_text: bool, option: bool) {
+    pub(super) fn on_sent(&mut self, has_text: bool, option: bool, rcv_nxt: SeqNum) {
         self.told = self.cep;
         self.acks_acks = false;
         if option {
             self.fresh = Counters::empty();
             self.trials -= if has_text { Trials::TEXT } else { Trials::ACK };
+        } else {
+            self.told_plainly = rcv_nxt;
         }
     }
 
@@ -262,23 +280,27 @@ mod tests {
 
     const FULL: &[u8] = &[0; 1_000];
 
+    fn new() -> Reflector {
+        Reflector::new(SeqNum(0), true)
+    }
+
     fn option(reflector: &Reflector, room: usize) -> Option<String> {
         reflector.option(false, room).map(|option| option.to_string())
     }
 
     #[test]
     fn an_option_has_what_has_ever_moved_in_the_shorter_order() {
-        let mut reflector = Reflector::new(true);
+        let mut reflector = new();
         assert_eq!(option(&reflector, 40), None);
         reflector.on_segment(&arrives(EcnField::NotEct, FULL), true);
         assert_eq!(option(&reflector, 40), None, "there is no counter of those");
         reflector.on_segment(&arrives(EcnField::Ect1, FULL), true);
         assert_eq!(option(&reflector, 40).as_deref(), Some("ECN e1b 1001"));
-        reflector.on_sent(false, true);
+        reflector.on_sent(false, true, SeqNum(0));
         assert_eq!(option(&reflector, 40), None, "it was told");
         reflector.on_segment(&arrives(EcnField::Ce, FULL), true);
         assert_eq!(option(&reflector, 40).as_deref(), Some("ECN e1b 1001 ceb 1000"));
-        reflector.on_sent(false, true);
+        reflector.on_sent(false, true, SeqNum(0));
         reflector.on_segment(&arrives(EcnField::Ect0, FULL), true);
         assert_eq!(option(&reflector, 40).as_deref(), Some("ECN e0b 1001 ceb 1000 e1b 1001"));
         assert_eq!(option(&reflector, 11).as_deref(), Some("ECN e0b 1001 ceb 1000"));
@@ -287,29 +309,29 @@ mod tests {
 
     #[test]
     fn what_has_moved_since_the_last_option_is_not_left_out() {
-        let mut reflector = Reflector::new(true);
+        let mut reflector = new();
         for ecn in [EcnField::Ect0, EcnField::Ce] {
             reflector.on_segment(&arrives(ecn, FULL), true);
         }
         assert_eq!(option(&reflector, 8).as_deref(), Some("ECN e0b 1001 ceb 1000"));
         reflector.on_segment(&arrives(EcnField::Ect1, FULL), true);
         assert_eq!(option(&reflector, 8), None, "all three have moved");
-        reflector.on_sent(false, false);
+        reflector.on_sent(false, false, SeqNum(0));
         assert_eq!(option(&reflector, 8), None, "and are still owed");
-        reflector.on_sent(false, true);
+        reflector.on_sent(false, true, SeqNum(0));
         reflector.on_segment(&arrives(EcnField::Ect1, FULL), true);
         assert_eq!(option(&reflector, 8).as_deref(), Some("ECN e1b 2001 ceb 1000"));
     }
 
     #[test]
     fn marks_are_told_before_they_are_too_many_for_three_bits() {
-        let mut reflector = Reflector::new(true);
+        let mut reflector = new();
         let ce = |text| arrives(EcnField::Ce, text);
         assert_eq!(reflector.on_segment(&ce(FULL), true), Some(Trigger::Soon), "it is the first");
-        reflector.on_sent(false, false);
+        reflector.on_sent(false, false, SeqNum(0));
         assert_eq!(reflector.on_segment(&ce(FULL), true), None);
         assert_eq!(reflector.on_segment(&ce(FULL), true), Some(Trigger::Soon), "the second");
-        reflector.on_sent(false, false);
+        reflector.on_sent(false, false, SeqNum(0));
         // Of packets without text every third.
         assert_eq!(reflector.on_segment(&ce(&[]), false), None);
         assert_eq!(reflector.on_segment(&ce(&[]), false), None);
@@ -321,14 +343,14 @@ mod tests {
         assert_eq!(reflector.on_segment(&ce(FULL), true), Some(Trigger::Soon));
         assert_eq!(reflector.on_segment(&ce(FULL), true), Some(Trigger::Now), "seven");
         assert_eq!(reflector.marked_packets(), 10);
-        reflector.on_sent(false, false);
+        reflector.on_sent(false, false, SeqNum(0));
         reflector.on_segment(&arrives(EcnField::Ect0, &[]), true);
         assert_eq!(reflector.on_segment(&ce(FULL), true), Some(Trigger::Soon), "a change");
     }
 
     #[test]
     fn counters_wrap() {
-        let mut reflector = Reflector::new(true);
+        let mut reflector = new();
         reflector.cep = u32::MAX;
         reflector.told = u32::MAX;
         reflector.ceb = u32::MAX;
@@ -336,17 +358,34 @@ mod tests {
         assert_eq!((reflector.cep, reflector.ceb), (0, 999));
     }
 
+    /// New text of `segments` is acknowledged with options, comes again, and is acknowledged without.
+    fn comes_again(reflector: &mut Reflector, segments: u32) {
+        let start = reflector.told_plainly;
+        for n in 1..=segments {
+            reflector.on_segment(&arrives(EcnField::Ect0, FULL), true);
+            reflector.on_new_text(1);
+            assert!(option(reflector, 40).is_some());
+            reflector.on_sent(false, true, start + n * 1_000);
+        }
+        // Those beyond the first say nothing: the peer has got an ACK with an option.
+        for n in (0..segments.min(4)).rev() {
+            reflector.on_reappearance(SeqRange::new(start + n * 1_000, 1_000));
+        }
+        reflector.on_sent(false, false, start + segments * 1_000);
+        // Nor does it if it has missed one without as well.
+        reflector.on_reappearance(SeqRange::new(start, 1_000));
+    }
+
     #[test]
     fn a_path_that_loses_every_ack_with_an_option_gets_none() {
-        let mut reflector = Reflector::new(true);
-        for _ in 0..2 {
-            reflector.on_segment(&arrives(EcnField::Ect0, FULL), true);
-            reflector.on_new_text();
-            reflector.on_reappearance();
-            reflector.on_reappearance();
-            assert!(option(&reflector, 40).is_some());
+        let mut reflector = new();
+        for segments in [10, 20, 100, 1] {
+            comes_again(&mut reflector, segments);
+            assert!(reflector.sends_options, "{segments}");
         }
-        reflector.on_reappearance();
+        comes_again(&mut reflector, 99);
+        assert!(!reflector.sends_options);
+        reflector.on_segment(&arrives(EcnField::Ect0, FULL), true);
         assert_eq!(option(&reflector, 40), None);
     }
 }
