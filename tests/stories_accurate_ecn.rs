@@ -266,6 +266,15 @@ fn the_ack_of_a_syn_ack_tells_how_that_has_arrived() {
             peer.sends("SW. 0:0(0) ack 1 <mss 1460>");
             peer.hears(&format!("{then} 11:11(0) ack 1"));
         }
+        // "a pure ACK with no SACK blocks"
+        let mut peer = asking(isns);
+        peer.sends("[ect0] SA. 0:0(0) ack 1 <mss 1460,sackOK>");
+        peer.hears("A. 1:1(0) ack 1");
+        peer.sends("EA. 101:201(100) ack 1");
+        peer.hears("EA. 1:1(0) ack 1 <sack 101:201>");
+        peer.passes(secs(1));
+        peer.sends("[ect0] SA. 0:0(0) ack 1 <mss 1460,sackOK>");
+        peer.hears("A. 1:1(0) ack 1 <>");
     });
 }
 
@@ -989,6 +998,9 @@ fn marks_are_learnt_of_beyond_a_hole() {
         peer.sends("WA. 1:1(0) ack 1 <sack 1461:2921>");
         assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 1);
         assert!(ssthresh(&peer) < 10 * MSS);
+        // An older one that reports what is known, and has the counter of before.
+        peer.sends("EA. 1:1(0) ack 1 <sack 1461:2921>");
+        assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 1);
         // An older ACK, though its block is new.
         peer.sends("WA. 1:1(0) ack 2921");
         peer.sends("EA. 1:1(0) ack 1 <sack 5841:7301>");
