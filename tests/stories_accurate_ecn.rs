@@ -112,10 +112,7 @@ fn by_default_accurate_ecn_is_neither_asked_for_nor_known() {
         // To one that knows RFC 3168 only its two flags ask for that.
         let mut peer = Peer::new(isns);
         peer.listens();
-        peer.sends("SEWA 0:0(0) <mss 1460>");
-        peer.hears("SE. 0:0(0) ack 1 <mss 1460>");
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460>", "SE. 0:0(0) ack 1 <mss 1460>", ". 1:1(0) ack 1"]);
         assert_eq!(mode(&peer), Some(false));
     });
 }
@@ -129,10 +126,7 @@ fn one_that_only_accepts_accurate_ecn_does_not_ask_for_it() {
         peer.hears("S 0:0(0)");
         let mut peer = Peer::with(isns, accepts);
         peer.listens();
-        peer.sends("SEWA 0:0(0) <mss 1460>");
-        peer.hears("SW. 0:0(0) ack 1");
-        peer.sends("W. 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460>", "SW. 0:0(0) ack 1", "W. 1:1(0) ack 1"]);
         assert_eq!(mode(&peer), Some(true));
     });
 }
@@ -335,10 +329,7 @@ fn an_ack_with_text_or_blocks_does_not_tell_how_a_syn_ack_has_arrived() {
     // Section 3.2.2.1: "a pure ACK with SYN=0 and no SACK blocks"; with text it is a counter.
     with_each_isn(|isns| {
         let mut peer = listening(isns);
-        peer.sends("SEWA 0:0(0) <mss 1460>");
-        peer.hears("SW. 0:0(0) ack 1");
-        peer.sends("EA. 1:11(10) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460>", "SW. 0:0(0) ack 1", "EA. 1:11(10) ack 1"]);
         peer.hears("EA. 1:1(0) ack 11");
         assert!(marks_its_text(&mut peer));
         assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 0);
@@ -411,10 +402,7 @@ fn a_syn_that_comes_again_is_told_how_it_has_arrived_this_time() {
         peer.sends("[ce] SEWA 0:0(0) <mss 1460>");
         peer.hears("SWA. 0:0(0) ack 1");
         peer.passes(ms(600));
-        peer.sends("S 0:0(0) <mss 1460>");
-        peer.hears("SW. 0:0(0) ack 1 <mss 1460>");
-        peer.sends("W. 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["S 0:0(0) <mss 1460>", "SW. 0:0(0) ack 1 <mss 1460>", "W. 1:1(0) ack 1"]);
         assert_eq!(mode(&peer), Some(true));
         assert!(!marks_its_text(&mut peer));
     });
@@ -470,20 +458,14 @@ fn who_has_agreed_to_less_does_not_go_over_to_more() {
         peer.sends("S 0:0(0) <mss 1460>");
         peer.hears("S. 0:0(0) ack 1");
         peer.passes(ms(600));
-        peer.sends("SEWA 0:0(0) <mss 1460>");
-        peer.hears("S. 0:0(0) ack 1");
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460>", "S. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
         assert_eq!(mode(&peer), None);
 
         let mut peer = listening(isns);
         peer.sends("SEW 0:0(0) <mss 1460>");
         peer.hears("SE. 0:0(0) ack 1");
         peer.passes(ms(600));
-        peer.sends("S 0:0(0) <mss 1460>");
-        peer.hears("SE. 0:0(0) ack 1");
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["S 0:0(0) <mss 1460>", "SE. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
         assert_eq!(mode(&peer), Some(false));
         assert!(!marks_its_text(&mut peer));
 
@@ -669,10 +651,7 @@ fn an_ack_of_acks_has_no_blocks() {
     // Section 3.2.2.5.1: "these ACKs of ACKs MUST NOT contain any SACK blocks".
     with_each_isn(|isns| {
         let mut peer = listening(isns);
-        peer.sends("SEWA 0:0(0) <mss 1460,sackOK>");
-        peer.hears("SW. 0:0(0) ack 1");
-        peer.sends("W. 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460,sackOK>", "SW. 0:0(0) ack 1", "W. 1:1(0) ack 1"]);
         peer.sends("[ect0] EA. 101:201(100) ack 1");
         peer.hears("EA. 1:1(0) ack 1 <sack 101:201,ECN e0b 101>");
         for _ in 0..3 {
@@ -990,10 +969,7 @@ fn an_older_ack_or_one_that_delivers_nothing_tells_of_nothing() {
 fn marks_are_learnt_of_beyond_a_hole() {
     with_each_isn(|isns| {
         let mut peer = listening(isns);
-        peer.sends("SEWA 0:0(0) <mss 1460,sackOK>");
-        peer.hears("SW. 0:0(0) ack 1");
-        peer.sends("W. 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEWA 0:0(0) <mss 1460,sackOK>", "SW. 0:0(0) ack 1", "W. 1:1(0) ack 1"]);
         let mut peer = with_ten_segments(peer);
         peer.sends("WA. 1:1(0) ack 1 <sack 1461:2921>");
         assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 1);

@@ -22,10 +22,7 @@ fn agreed(isns: Isns) -> Peer {
 fn agreed_with(isns: Isns, change: impl FnOnce(&mut Config)) -> Peer {
     let mut peer = Peer::with(isns, change);
     peer.listens();
-    peer.sends("SEW 0:0(0) <mss 1460>");
-    peer.hears("[noecn] SE. 0:0(0) ack 1");
-    peer.sends(". 1:1(0) ack 1");
-    peer.accepts();
+    peer.opens(["SEW 0:0(0) <mss 1460>", "[noecn] SE. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
     peer.events();
     peer
 }
@@ -90,10 +87,7 @@ fn what_is_no_ecn_setup_syn_gets_none() {
         ] {
             let mut peer = Peer::with(isns, change.unwrap_or(|_| {}));
             peer.listens();
-            peer.sends(syn);
-            peer.hears("[noecn] S. 0:0(0) ack 1");
-            peer.sends(". 1:1(0) ack 1");
-            peer.accepts();
+            peer.opens([syn, "[noecn] S. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
             assert!(!answers_marks(&mut peer), "{syn}");
             assert!(!marks_its_text(&mut peer), "{syn}");
         }
@@ -168,10 +162,7 @@ fn a_peer_that_asks_again_without_ecn_gets_none() {
         peer.sends("SEW 0:0(0) <mss 1460>");
         peer.hears("SE. 0:0(0) ack 1");
         peer.passes(ms(600));
-        peer.sends("S 0:0(0) <mss 1460>");
-        peer.hears("S. 0:0(0) ack 1");
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["S 0:0(0) <mss 1460>", "S. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
         assert!(!answers_marks(&mut peer));
         assert!(!marks_its_text(&mut peer));
     });
@@ -207,10 +198,7 @@ fn over_ipv6_it_is_the_same() {
     with_each_isn(|isns| {
         let mut peer = Peer::over_ipv6(isns, |_| {});
         peer.listens();
-        peer.sends("SEW 0:0(0) <mss 1440>");
-        peer.hears("[noecn] SE. 0:0(0) ack 1");
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        peer.opens(["SEW 0:0(0) <mss 1440>", "[noecn] SE. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
         peer.stack.set_traffic_class(peer.id, 46 << 2);
         peer.writes(10);
         assert_eq!(peer.hears("[ect0] . 1:11(10)").traffic_class, 46 << 2 | 2);
@@ -315,10 +303,7 @@ fn an_echo_on_the_ack_of_a_syn_ack_takes_a_part_of_the_first_window() {
         {
             let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
             peer.listens();
-            peer.sends("SEW 0:0(0) <mss 1460>");
-            peer.hears("SE. 0:0(0) ack 1");
-            peer.sends("E. 1:1(0) ack 1");
-            peer.accepts();
+            peer.opens(["SEW 0:0(0) <mss 1460>", "SE. 0:0(0) ack 1", "E. 1:1(0) ack 1"]);
             assert_eq!(cwnd(&peer), reduced);
         }
     });
@@ -384,10 +369,7 @@ fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
         with_each_isn(|isns| {
             let mut peer = Peer::with(isns, |_| {});
             peer.listens();
-            peer.sends(syn);
-            peer.hears("[noecn] SE. 0:0(0) ack 1");
-            peer.sends(". 1:1(0) ack 1");
-            peer.accepts();
+            peer.opens([syn, "[noecn] SE. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
             peer.writes(20 * MSS as usize);
             assert_eq!(peer.ignores_the_rest(), 10);
             peer.passes(ms(50));
@@ -424,10 +406,7 @@ fn a_timeout_or_a_probe_after_a_mark_in_the_same_window_is_no_second_reason_to_s
             for marked in [true, false] {
                 let mut peer = Peer::with(isns, |_| {});
                 peer.listens();
-                peer.sends(syn);
-                peer.hears("[noecn] SE. 0:0(0) ack 1");
-                peer.sends(". 1:1(0) ack 1");
-                peer.accepts();
+                peer.opens([syn, "[noecn] SE. 0:0(0) ack 1", ". 1:1(0) ack 1"]);
                 peer.writes(10 * MSS as usize);
                 assert_eq!(peer.ignores_the_rest(), 10);
                 peer.passes(ms(50));

@@ -19,14 +19,9 @@ const MSS: u32 = 1_000;
 
 /// A connection whose handshake has taken 100 ms.
 fn open(isns: Isns, congestion: Congestion) -> Peer {
-    let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
-    peer.listens();
-    peer.sends("S 0:0(0) <mss 1000,sackOK>");
-    peer.hears("S. 0:0(0) ack 1");
-    peer.passes(ms(100));
-    peer.sends(". 1:1(0) ack 1");
-    peer.accepts();
-    peer
+    Peer::established_over(ms(100), isns, "mss 1000,sackOK", |config| {
+        config.tcp.congestion = congestion;
+    })
 }
 
 /// Lets so much time pass; answers after how many milliseconds which text was sent, by the number of

@@ -30,14 +30,7 @@ fn open_with(isns: Isns, options: &str, congestion: Congestion) -> Peer {
 }
 
 fn open_set(isns: Isns, options: &str, set: impl FnOnce(&mut Config)) -> Peer {
-    let mut peer = Peer::with(isns, set);
-    peer.listens();
-    peer.sends(&format!("S 0:0(0) <{options}>"));
-    peer.hears("S. 0:0(0) ack 1");
-    peer.passes(ms(100));
-    peer.sends(". 1:1(0) ack 1");
-    peer.accepts();
-    peer
+    Peer::established_over(ms(100), isns, options, set)
 }
 
 fn plain(isns: Isns) -> Peer {
@@ -613,13 +606,8 @@ fn a_peer_that_throws_away_what_it_has_reported_gets_it_again() {
 fn a_flood_of_blocks_that_jump_about_costs_no_memory_to_speak_of() {
     // Each block is one that makes most work: alone, and far from the last.
     with_each_isn(|isns| {
-        let mut peer = Peer::new(isns);
-        peer.listens();
-        peer.sends("S 0:0(0) <mss 536,sackOK,nop,wscale 14>");
-        peer.hears("S. 0:0(0) ack 1");
-        peer.passes(ms(100));
-        peer.sends(". 1:1(0) ack 1");
-        peer.accepts();
+        let options = "mss 536,sackOK,nop,wscale 14";
+        let mut peer = Peer::established_over(ms(100), isns, options, |_| {});
         let (mut end, mut acked) = (1u32, 1u32);
         while end - acked < 200_000 {
             let room = peer.stack.writable(peer.id);

@@ -13,14 +13,7 @@ use tunstack::tcp::congestion::Congestion;
 /// A connection with SACK over a path of 100 ms, so that a probe is due after 202 ms and a timeout
 /// after 300.
 fn with_sack(isns: Isns, change: impl FnOnce(&mut Config)) -> Peer {
-    let mut peer = Peer::with(isns, change);
-    peer.listens();
-    peer.sends("S 0:0(0) <mss 1000,sackOK>");
-    peer.hears("S. 0:0(0) ack 1");
-    peer.passes(ms(100));
-    peer.sends(". 1:1(0) ack 1");
-    peer.accepts();
-    peer
+    Peer::established_over(ms(100), isns, "mss 1000,sackOK", change)
 }
 
 /// Eight segments of which seven are acknowledged, and a probe of the last; the congestion window

@@ -177,6 +177,33 @@ impl Peer {
         self.sends(". 1:1(0) ack 1");
     }
 
+    /// The same with these three segments, and the application accepts.
+    #[track_caller]
+    pub fn opens(&mut self, [syn, syn_ack, ack]: [&str; 3]) {
+        self.sends(syn);
+        self.hears(syn_ack);
+        self.sends(ack);
+        self.accepts();
+    }
+
+    /// A connection by passive open over a path of this round-trip time, which the handshake has measured.
+    #[track_caller]
+    pub fn established_over(
+        rtt: Duration,
+        isns: Isns,
+        options: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut peer = Self::with(isns, change);
+        peer.listens();
+        peer.sends(&format!("S 0:0(0) <{options}>"));
+        peer.hears("S. 0:0(0) ack 1");
+        peer.passes(rtt);
+        peer.sends(". 1:1(0) ack 1");
+        peer.accepts();
+        peer
+    }
+
     /// A connection in ESTABLISHED by active open; the peer's SYN-ACK has these options.
     #[track_caller]
     pub fn connected(isns: Isns, options: &str) -> Self {
