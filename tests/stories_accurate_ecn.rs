@@ -333,6 +333,14 @@ fn an_ack_with_text_or_blocks_does_not_tell_how_a_syn_ack_has_arrived() {
         peer.hears("EA. 1:1(0) ack 11");
         assert!(marks_its_text(&mut peer));
         assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 0);
+        // 6 is a count here, by which the SYN-ACK need not have been mangled.
+        let mut peer = listening(isns);
+        peer.sends("SEWA 0:0(0) <mss 1460,sackOK>");
+        peer.hears("SW. 0:0(0) ack 1");
+        peer.sends("WA. 1:1(0) ack 1 <sack 0:1>");
+        peer.accepts();
+        assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 1);
+        assert!(marks_its_text(&mut peer));
     });
 }
 
@@ -676,6 +684,16 @@ fn an_ack_of_acks_has_no_blocks() {
             "[ect0] EA. 301:401(100) ack 1",
         ]);
         peer.hears("W. 1:1(0) ack 1 <sack 101:401,ECN e0b 301>");
+        peer.sends("EA. 1:101(100) ack 1");
+        peer.hears("W. 1:1(0) ack 401 <>");
+        // And so is what has come twice.
+        peer.sends_batch(&[
+            "[ce] EA. 401:401(0) ack 1",
+            "[ce] EA. 401:401(0) ack 1",
+            "[ce] EA. 401:401(0) ack 1",
+            "EA. 1:101(100) ack 1",
+        ]);
+        peer.hears("EA. 1:1(0) ack 401 <sack 1:101>");
     });
 }
 
@@ -981,6 +999,25 @@ fn marks_are_learnt_of_beyond_a_hole() {
         peer.sends("WA. 1:1(0) ack 2921");
         peer.sends("EA. 1:1(0) ack 1 <sack 5841:7301>");
         assert_eq!(ecn(&peer).expect("agreed").packets_marked_out, 1);
+    });
+}
+
+#[test]
+fn what_is_sent_again_has_no_option_even_if_one_is_owed() {
+    // Section 3.2.3.2.2: that it was lost may be the option's fault.
+    with_each_isn(|isns| {
+        let mut peer = listening(isns);
+        peer.sends("SEWA 0:0(0) <mss 1460,sackOK>");
+        peer.hears("SW. 0:0(0) ack 1");
+        peer.sends("W. 1:1(0) ack 1");
+        peer.accepts();
+        let mut peer = with_ten_segments(peer);
+        peer.passes(ms(50));
+        peer.ignores_the_rest();
+        peer.sends("[ect0] EA. 1:101(100) ack 1 <sack 1461:7301>");
+        peer.hears("[noecn] EA. 1:1461(1460) ack 101 <>");
+        peer.sends("EA. 101:101(0) ack 7301");
+        peer.hears("[ect0] EA. 16061:17513(1452) ack 101 <ECN e0b 101>");
     });
 }
 

@@ -204,6 +204,7 @@ pub(crate) const TABLE: &[R] = &[
         "the ECN field of the latest SYN or SYN-ACK is told",
         Done(&[
             "a_syn_that_comes_again_is_told_how_it_has_arrived_this_time",
+            "syns_that_cross_agree_as_if_each_had_been_answered",
             "the_ack_of_a_syn_ack_tells_how_that_has_arrived",
         ]),
     ),
@@ -383,7 +384,10 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "9768 3.2.2.2 (4) MUST",
         "CE on SYN-ACKs is counted once",
-        Done(&["the_ack_of_a_syn_ack_tells_how_that_has_arrived"]),
+        Done(&[
+            "the_ack_of_a_syn_ack_tells_how_that_has_arrived",
+            "syns_that_cross_agree_as_if_each_had_been_answered",
+        ]),
     ),
     R(
         "9768 3.2.2.2 (5) MUST",
@@ -602,7 +606,10 @@ pub(crate) const TABLE: &[R] = &[
     R(
         "9768 3.2.3.2.2 (5) SHOULD",
         "the first text has none when it is sent again",
-        Done(&["the_ack_of_a_syn_ack_goes_ahead_of_text_and_both_carry_an_option"]),
+        Done(&[
+            "the_ack_of_a_syn_ack_goes_ahead_of_text_and_both_carry_an_option",
+            "what_is_sent_again_has_no_option_even_if_one_is_owed",
+        ]),
     ),
     R(
         "9768 3.2.3.2.2 (6) MAY",
