@@ -11,7 +11,7 @@ use common::peer::{Isns, Peer, with_each_isn};
 use common::random::Random;
 use common::{ms, secs};
 use tunstack::Config;
-use tunstack::tcp::congestion::Congestion;
+use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss};
 use tunstack::tcp::{Info, Phase};
 use tunstack::wire::Frame;
 
@@ -377,6 +377,60 @@ fn recovery_sends_in_proportion_to_what_is_delivered() {
         peer.sends(&format!(". 1:1(0) ack {}", 1 + 32 * MSS));
         let after = info(&peer);
         assert_eq!((after.phase, after.cwnd), (Phase::Open, 10 * MSS));
+    });
+}
+
+/// A window of ten segments and a half, and half of that after a loss.
+#[derive(Debug)]
+struct HalfSegments(u32);
+
+impl Controller for HalfSegments {
+    fn cwnd(&self) -> u32 {
+        self.0
+    }
+
+    fn ssthresh(&self) -> u32 {
+        self.0
+    }
+
+    fn on_ack(&mut self, _: &AckSample) {}
+
+    fn on_loss(&mut self, _: &Loss) {
+        self.0 /= 2;
+    }
+
+    fn on_recovered(&mut self, _: u32) {}
+
+    fn on_timeout(&mut self, _: &Loss, _: bool) {}
+
+    fn on_idle(&mut self) {}
+
+    fn on_mss(&mut self, _: u32) {}
+
+    fn on_shrunk_path(&mut self) {}
+}
+
+#[test]
+fn where_an_ack_is_lost_recovery_begins_with_no_segment_more_than_half_of_what_was_delivered() {
+    // RFC 9937 6.2: "sndcnt = CEIL(prr_delivered * ssthresh / RecoverFS) - prr_out" is 1,050 bytes
+    // when the ACK that begins recovery reports two segments: one segment, and no part of another.
+    // The router's queue, which is full, has room for no more.
+    let custom = Congestion::Custom(|mss| Box::new(HalfSegments(10 * mss + mss / 2)));
+    with_each_isn(|isns| {
+        let mut peer = open_with(isns, "mss 1000,sackOK", custom);
+        peer.writes(30 * MSS as usize);
+        hears_segments(&mut peer, 1..=10);
+        peer.passes(ms(100));
+        peer.sends(&sack(0, &[(2, 3)]));
+        hears_segments(&mut peer, 11..=12);
+        peer.passes(ms(1));
+        peer.sends(&sack(0, &[(2, 5)]));
+        assert_eq!(info(&peer).phase, Phase::Recovery);
+        hears_segments(&mut peer, [1]);
+        // 3 * 5 / 10 of a segment, of which one is out: the next.
+        peer.passes(ms(1));
+        peer.sends(&sack(0, &[(2, 6)]));
+        hears_segments(&mut peer, [13]);
     });
 }
 

@@ -59,8 +59,10 @@ impl Prr {
         self.delivered += u64::from(delivered);
         let whole = u64::from(mss.max(1));
         let owed = if in_network > self.ssthresh {
-            // "Proportional Rate Reduction"
-            let due = self.delivered * u64::from(self.ssthresh);
+            // "Proportional Rate Reduction", by the whole segments of ssthresh, as Linux counts it: a
+            // part of one would make a whole segment of what is due, and with several segments to an
+            // ACK it would go out an ACK too early, into a queue that is full.
+            let due = self.delivered * (u64::from(self.ssthresh) / whole * whole);
             due.div_ceil(u64::from(self.recover_fs)).saturating_sub(self.out)
         } else {
             // PRR-CRB, or PRR-SSRB when recovery is in good progress.
@@ -137,6 +139,24 @@ mod tests {
         assert_eq!(1 + sent.iter().sum::<u32>(), (17 * 10_u32).div_ceil(18), "{sent:?}");
         assert!(sent.windows(3).all(|three| three.iter().sum::<u32>() <= 2), "{sent:?}");
         assert_eq!(sender.in_network, 10 * MSS);
+    }
+
+    #[test]
+    fn a_part_of_a_segment_of_the_threshold_lets_no_whole_one_out() {
+        // In bytes ssthresh is a little more than half of RecoverFS, in whole segments it is less. The
+        // ACK that begins recovery reports two segments: for them the retransmission goes out, alone.
+        let (mss, in_network) = (1_448, 132 * 1_448);
+        let mut prr = Prr::new(67 * mss + 1_086, 135 * mss);
+        let ack = Progress { delivered: 2 * mss, in_network, safe: false, mss };
+        prr.on_ack(ack);
+        assert_eq!(prr.window(), in_network + mss);
+        prr.on_sent(mss);
+        // What is lost by rounding is less than a segment in a whole recovery, as in Linux.
+        for _ in 0..66 {
+            prr.on_ack(ack);
+            prr.on_sent(prr.window() - in_network);
+        }
+        assert_eq!(prr.out, u64::from((134 * 67u32).div_ceil(135) * mss));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::scenarios::{CONTROLLERS, Flows, Length, Named, Scenario, scenarios};
-use crate::sim::Simulation;
 use crate::sim::link::Counts;
+use crate::sim::{Plan, Simulation};
 
 /// What came out of one run, or for one of the two controllers in a mixed one.
 #[derive(Clone, Debug)]
@@ -56,7 +56,12 @@ fn share(part: u64, whole: u64, unit: u64) -> u64 {
 
 /// Runs a scenario.
 pub(crate) fn run(scenario: &Scenario, seed: u64, controllers: [Named; 2]) -> Simulation {
-    let mut simulation = Simulation::new(scenario.plan(seed, controllers.map(|(_, which)| which)));
+    run_plan(scenario.plan(seed, controllers.map(|(_, which)| which)), scenario)
+}
+
+/// Runs a plan for a scenario.
+pub(crate) fn run_plan(plan: Plan, scenario: &Scenario) -> Simulation {
+    let mut simulation = Simulation::new(plan);
     simulation.run_to(scenario.times.0);
     simulation.measure_from_now();
     simulation.run_to(scenario.times.1);
