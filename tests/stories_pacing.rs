@@ -7,6 +7,7 @@ mod common;
 
 use std::cell::RefCell;
 
+use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss, LostPacket, RateSample};
@@ -519,5 +520,146 @@ fn a_controller_from_elsewhere_may_pace() {
         peer.writes(4_000);
         let sent = what_goes_out(&mut peer, ms(50));
         assert_eq!(sent, [(0, 1), (5, 2), (15, 3), (25, 4)]);
+    });
+}
+
+/// What an absurd controller answers: window, threshold and rate, or each of two in turn.
+type Answer = (u32, u32, Option<u64>);
+
+#[derive(Debug)]
+struct Absurd {
+    answers: [Answer; 2],
+    metered: bool,
+    told: usize,
+}
+
+impl Absurd {
+    fn answer(&self) -> Answer {
+        self.answers[self.told % 2]
+    }
+}
+
+impl Controller for Absurd {
+    fn cwnd(&self) -> u32 {
+        self.answer().0
+    }
+
+    fn ssthresh(&self) -> u32 {
+        self.answer().1
+    }
+
+    fn pacing_rate(&self) -> Option<u64> {
+        self.answer().2
+    }
+
+    fn send_quantum(&self) -> Option<u32> {
+        Some(self.answer().0)
+    }
+
+    fn wants_rate_samples(&self) -> bool {
+        self.metered
+    }
+
+    fn marks_app_limited(&self) -> bool {
+        self.told % 2 == 0
+    }
+
+    fn paces_recovery(&self) -> bool {
+        self.metered
+    }
+
+    fn on_ack(&mut self, _: &AckSample) {
+        self.told += 1;
+    }
+
+    fn on_loss(&mut self, _: &Loss) {
+        self.told += 1;
+    }
+
+    fn on_recovered(&mut self, _: u32) {
+        self.told += 1;
+    }
+
+    fn on_timeout(&mut self, _: &Loss, _: bool) {
+        self.told += 1;
+    }
+
+    fn on_idle(&mut self) {
+        self.told += 1;
+    }
+
+    fn on_mss(&mut self, _: u32) {
+        self.told += 1;
+    }
+
+    fn on_shrunk_path(&mut self) {
+        self.told += 1;
+    }
+}
+
+thread_local! {
+    /// What the next controller answers, and whether it wants to be told everything.
+    static ABSURD: RefCell<([Answer; 2], bool)> = const { RefCell::new(([(0, 0, None); 2], false)) };
+}
+
+#[test]
+fn whatever_a_controller_answers_a_transfer_over_a_path_with_losses_comes_to_its_end() {
+    let absurd = Congestion::Custom(|_| {
+        let (answers, metered) = ABSURD.with_borrow(|answers| *answers);
+        Box::new(Absurd { answers, metered, told: 0 })
+    });
+    let nothing = (0, 0, None);
+    let all = (u32::MAX, u32::MAX, Some(u64::MAX));
+    let still = (1, 1, Some(0));
+    // A segment in a second; a window that the threshold does not know of; and the other way round.
+    let slow = (3_000, 0, Some(1_448));
+    let wide = (u32::MAX, 0, None);
+    let narrow = (0, u32::MAX, Some(u64::MAX));
+    let answers = [nothing, all, still, slow, wide, narrow];
+    for (n, first) in answers.into_iter().enumerate() {
+        for second in answers {
+            for (metered, loss) in [(false, 50), (true, 50), (true, 0)] {
+                ABSURD.set(([first, second], metered));
+                let mut net = Plan::new(n as u64 + 1)
+                    .both(|config| config.tcp.congestion = absurd)
+                    .wire(|faults| faults.loss = loss)
+                    .build();
+                let (client, server) = net.open();
+                let took = net.transfer(Side::Client, client, server, 60_000);
+                // 42 segments, each of which may wait for a second, and be lost, and back off.
+                assert!(took < secs(600), "{took:?} with {first:?}, {second:?}, {metered}");
+                let info = net.stack(Side::Client).info(client).unwrap();
+                assert_eq!(info.congestion, absurd);
+                assert!(info.pacing_rate != Some(0));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_can_be_told_of_a_sender_says_who_rules_it_and_what_has_arrived() {
+    // As tcpi_pacing_rate, tcpi_min_rtt and tcpi_delivered of Linux, and the name that `ss` shows.
+    with_each_isn(|isns| {
+        let mut peer = open(isns, Congestion::Cubic);
+        let before = info(&peer);
+        assert_eq!((before.congestion.to_string(), before.pacing_rate), ("cubic".into(), None));
+        assert_eq!((before.min_rtt, before.bytes_delivered), (Some(ms(100)), 0));
+        peer.writes(10_000);
+        peer.ignores_the_rest();
+        peer.passes(ms(60));
+        peer.sends(". 1:1(0) ack 2001 <sack 4001:5001>");
+        let after = info(&peer);
+        assert_eq!((after.min_rtt, after.bytes_acked), (Some(ms(60)), 2_000));
+        assert_eq!(after.bytes_delivered, 3_000);
+        let custom = Congestion::Custom(|_| Box::new(Paces));
+        peer.stack.configure(peer.id, |to| to.congestion = custom).unwrap();
+        assert_eq!(info(&peer).congestion.to_string(), "custom");
+        assert_eq!(info(&peer).pacing_rate, Some(100_000));
+    });
+    with_each_isn(|isns| {
+        let peer = open(isns, Congestion::Bbr);
+        // Section 5.6.2: 2.77 * 10 segments in 100 ms, less one in a hundred.
+        let rate = info(&peer).pacing_rate.unwrap();
+        assert!((270_000..=277_300).contains(&rate), "{rate}");
     });
 }

@@ -91,13 +91,17 @@ pub(super) fn encode(info: &Info, now: Instant) -> Vec<u8> {
         (96, info.recv_limit),
         (100, u32::try_from(info.retransmissions).unwrap_or(u32::MAX)),
         (144, info.unsent),
+        // "~0U" before there is one.
+        (148, info.min_rtt.map_or(u32::MAX, micros)),
         (228, info.send_window),
         (232, info.recv_window),
     ];
     for (offset, word) in words {
         out[offset..offset + 4].copy_from_slice(&word.to_ne_bytes());
     }
-    for (offset, long) in [(120, info.bytes_acked), (128, info.bytes_received)] {
+    let longs =
+        [(104, info.pacing_rate.unwrap_or(0)), (120, info.bytes_acked), (128, info.bytes_received)];
+    for (offset, long) in longs {
         out[offset..offset + 8].copy_from_slice(&long.to_ne_bytes());
     }
     out

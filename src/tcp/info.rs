@@ -1,5 +1,6 @@
 //! What can be told of a connection: STATUS (RFC 9293 section 3.10.6), and whether it is ready.
 
+use super::congestion::Congestion;
 use super::recovery::Phase as RecoveryPhase;
 use super::{Connection, EcnInfo, Mark, Room, State};
 use crate::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub struct Info {
     pub rtt: Option<Duration>,
     /// Its mean deviation.
     pub rtt_var: Duration,
+    /// The least of them lately, once measured (RFC 8985 section 6.2, step 1).
+    pub min_rtt: Option<Duration>,
     /// The retransmission timeout in force.
     pub rto: Duration,
     /// How often it has been doubled.
@@ -61,10 +64,14 @@ pub struct Info {
     pub retries: u8,
     /// Unanswered probes of a closed window or of an idle peer.
     pub probes: u8,
+    /// The congestion controller.
+    pub congestion: Congestion,
     /// The congestion window in bytes.
     pub cwnd: u32,
-    /// The slow start threshold in bytes.
+    /// The slow start threshold in bytes; `u32::MAX` before there is one.
     pub ssthresh: u32,
+    /// Bytes per second that text is spread at, if the controller paces.
+    pub pacing_rate: Option<u64>,
     /// Bytes of text in a full-sized segment that we send.
     pub mss: u32,
     /// Bytes of text in the largest segment received.
@@ -103,6 +110,9 @@ pub struct Info {
     pub bytes_received: u64,
     /// Bytes of text that the peer has acknowledged.
     pub bytes_acked: u64,
+    /// Bytes of text that have arrived as far as the peer has told: those acknowledged, and what it has
+    /// reported beyond them (RFC 2018).
+    pub bytes_delivered: u64,
     /// Segments sent again, ever.
     pub retransmissions: u64,
     /// Retransmission timeouts, ever.
@@ -130,12 +140,15 @@ impl Connection {
             phase: self.phase(),
             rtt: self.rto.srtt(),
             rtt_var: self.rto.rttvar(),
+            min_rtt: self.rto.srtt().map(|_| Duration::from_nanos(self.rto.min_rtt())),
             rto: self.rto.current(),
             backoff: self.rto.backoff(),
             retries: self.retries,
             probes: self.unanswered,
+            congestion: self.settings.congestion,
             cwnd: self.cwnd(),
             ssthresh: self.congestion.ssthresh(),
+            pacing_rate: self.congestion.pacing_rate(),
             mss: self.effective_mss(),
             recv_mss: self.ack.full_size(),
             announced_mss: u32::from(self.announced_mss()),
@@ -156,6 +169,7 @@ impl Connection {
             unsent: self.unsent(),
             bytes_received: self.bytes_received,
             bytes_acked: self.bytes_acked,
+            bytes_delivered: self.bytes_acked + u64::from(self.flight.sacked()),
             retransmissions: self.retransmissions.into(),
             timeouts: self.timeouts(),
             opened_at: self.opened_at,

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use pcap_file::pcap::PcapReader;
 use tunstack::tcp::CloseReason;
@@ -67,8 +68,8 @@ fn in_every_scenario_every_stream_arrives_whole_and_every_packet_is_accounted_fo
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_one_another() {
-    let digest = |name: &str, seed| {
-        let mut plan = scenario(name).plan(seed, [Congestion::NewReno; 2]);
+    let digest = |name: &str, seed, which| {
+        let mut plan = scenario(name).plan(seed, [which; 2]);
         plan.links[0].jitter = ms(1);
         let mut simulation = Simulation::new(plan);
         simulation.run_to(ms(1_500));
@@ -76,8 +77,13 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
         simulation.digest
     };
     for name in ["wan-loss-1%", "wan-acks-thinned", "share-8"] {
-        assert_eq!(digest(name, 3), digest(name, 3), "{name}");
-        assert_ne!(digest(name, 3), digest(name, 4), "{name}");
+        for &(controller, which) in CONTROLLERS {
+            let run = digest(name, 3, which);
+            assert_eq!(run, digest(name, 3, which), "{name} with {controller}");
+            let elsewhere = thread::scope(|scope| scope.spawn(|| digest(name, 3, which)).join());
+            assert_eq!(run, elsewhere.unwrap(), "{name} with {controller} in another thread");
+            assert_ne!(run, digest(name, 4, which), "{name} with {controller}");
+        }
     }
 }
 
@@ -256,6 +262,26 @@ fn a_trace_and_a_capture_hold_what_has_happened() {
     // The times are those of the simulation.
     let last = trace.samples.iter().rev().find(|sample| acked(&sample.what).is_some());
     assert!(before.as_nanos() as u64 >= last.unwrap().at, "{before:?}");
+}
+
+#[test]
+fn a_trace_has_the_pacing_rate_of_a_controller_that_paces_and_none_of_another() {
+    for &(name, which) in CONTROLLERS {
+        let mut simulation = Simulation::new(wan(Length::Quick, "wan").plan(1, [which; 2]));
+        simulation.flows[0].account.trace = Some(Trace::default());
+        simulation.run_to(secs(2));
+        let rates = |what: &What| match *what {
+            What::State { pacing, .. } => pacing,
+            _ => None,
+        };
+        let trace = simulation.flows[0].account.trace.take().unwrap();
+        let rates: Vec<u64> =
+            trace.samples.iter().filter_map(|sample| rates(&sample.what)).collect();
+        assert_eq!(rates.is_empty(), which != Congestion::Bbr, "{name}");
+        // At the end it sends at about the rate of the link, 2.5 MB/s of it.
+        let last = rates.last().copied();
+        assert!(last.is_none_or(|rate| (1_500_000..4_000_000).contains(&rate)), "{last:?}");
+    }
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn status(out: &mut String, stack: &Stack) {
     );
     out.push_str(
         "<h2>Connections</h2>\n<div class=\"wide\"><table>\n\
-         <tr><th>Peer</th><th>Here</th><th>State</th><th>RTT</th><th>cwnd</th>\
+         <tr><th>Peer</th><th>Here</th><th>State</th><th>RTT</th><th>Control</th><th>cwnd</th>\
+         <th>Pacing</th>\
          <th>Received</th><th>Acknowledged</th><th>Retransmissions</th><th>Age</th></tr>\n",
     );
     let mut listed = 0;
@@ -98,10 +99,16 @@ fn row(out: &mut String, info: &Info, age: Duration) {
         Some(rtt) => milliseconds(out, rtt),
         None => out.push('\u{2013}'),
     }
+    let _ = write!(out, "</td><td>{}</td><td>{}</td><td>", info.congestion, info.cwnd);
+    match info.pacing_rate {
+        Some(rate) => {
+            let _ = write!(out, "{rate} B/s");
+        }
+        None => out.push('\u{2013}'),
+    }
     let _ = writeln!(
         out,
-        "</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} s</td></tr>",
-        info.cwnd,
+        "</td><td>{}</td><td>{}</td><td>{}</td><td>{} s</td></tr>",
         info.bytes_received,
         info.bytes_acked,
         info.retransmissions,
@@ -150,6 +157,7 @@ mod tests {
             state: State::Established,
             rtt: Some(Duration::from_micros(12_034)),
             cwnd: 14_480,
+            pacing_rate: Some(2_500_000),
             bytes_received: 78,
             bytes_acked: 1_000,
             retransmissions: 3,
@@ -160,10 +168,10 @@ mod tests {
         assert_eq!(
             out,
             "<tr><td>[fd74::1]:40000</td><td>[fd74::2]:80</td><td>ESTABLISHED</td>\
-             <td>12.034 ms</td><td>14480</td><td>78</td><td>1000</td><td>3</td><td>61 s</td></tr>\n"
+             <td>12.034 ms</td><td>cubic</td><td>14480</td><td>2500000 B/s</td><td>78</td><td>1000</td><td>3</td><td>61 s</td></tr>\n"
         );
         out.clear();
-        row(&mut out, &Info { rtt: None, ..info }, Duration::ZERO);
-        assert!(out.contains("<td>\u{2013}</td>"), "{out}");
+        row(&mut out, &Info { rtt: None, pacing_rate: None, ..info }, Duration::ZERO);
+        assert_eq!(out.matches("<td>\u{2013}</td>").count(), 2, "{out}");
     }
 }

@@ -72,9 +72,10 @@ impl Active {
         self.boxed().is_some_and(Controller::marks_app_limited)
     }
 
-    /// Bytes per second to send at, if it paces.
+    /// Bytes per second to send at, if it paces. A rate of nothing would never send: as in Linux it is
+    /// none.
     pub(in crate::tcp) fn pacing_rate(&self) -> Option<u64> {
-        self.boxed().and_then(Controller::pacing_rate)
+        self.boxed().and_then(Controller::pacing_rate).filter(|&rate| rate > 0)
     }
 
     /// The most bytes to be handed to the device at a time, if it paces.

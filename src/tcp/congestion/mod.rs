@@ -128,25 +128,138 @@ pub struct LostPacket {
     pub adjacent: bool,
 }
 
-/// Decides how much may be in the network. All sizes are in bytes.
+impl fmt::Display for Congestion {
+    /// What the command line calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cubic => "cubic",
+            Self::NewReno => "newreno",
+            Self::Bbr => "bbr",
+            Self::Custom(_) => "custom",
+        })
+    }
+}
+
+/// Decides how much may be in the network. All sizes are in bytes of text, all rates in bytes per
+/// second.
 ///
 /// The methods that have a default are for controllers that need them: one that goes by losses alone
 /// can leave them as they are.
+///
+/// Whatever a controller answers, the connection keeps going: a segment goes out where nothing is in
+/// the network, however small the window; what the peer's window does not take stays here, however
+/// large it is; and a rate of zero is none.
+///
+/// A window that grows by a segment in each round trip and is halved by each loss, for one connection
+/// of a stack whose others have CUBIC:
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+/// use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss};
+/// use tunstack::time::{Duration, Instant};
+/// use tunstack::wire::Frame;
+/// use tunstack::{Config, Event, Stack};
+///
+/// #[derive(Debug)]
+/// struct Aimd {
+///     cwnd: u32,
+///     /// Bytes acknowledged since the window last grew.
+///     acked: u32,
+///     mss: u32,
+/// }
+///
+/// impl Controller for Aimd {
+///     fn cwnd(&self) -> u32 {
+///         self.cwnd
+///     }
+///     fn ssthresh(&self) -> u32 {
+///         self.cwnd
+///     }
+///     fn on_ack(&mut self, ack: &AckSample) {
+///         if ack.cwnd_limited {
+///             self.acked += ack.acked;
+///         }
+///         if self.acked >= self.cwnd {
+///             self.acked -= self.cwnd;
+///             self.cwnd += self.mss;
+///         }
+///     }
+///     fn on_loss(&mut self, loss: &Loss) {
+///         self.cwnd = (loss.flight_size / 2).max(2 * self.mss);
+///     }
+///     fn on_recovered(&mut self, _flight_size: u32) {}
+///     fn on_timeout(&mut self, _loss: &Loss, _first: bool) {
+///         self.cwnd = self.mss;
+///     }
+///     fn on_idle(&mut self) {}
+///     fn on_mss(&mut self, mss: u32) {
+///         self.mss = mss;
+///     }
+///     fn on_shrunk_path(&mut self) {}
+/// }
+///
+/// let [here, there] = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)));
+/// let mut sender = Stack::new(Config::with_addresses([here]), [1; 32])?;
+/// let mut receiver = Stack::new(Config::with_addresses([there]), [2; 32])?;
+/// receiver.listen(SocketAddr::new(there, 9))?;
+/// let id = sender.connect(None, SocketAddr::new(there, 9))?;
+/// sender.configure(id, |settings| {
+///     settings.congestion = Congestion::Custom(|mss| {
+///         Box::new(Aimd { cwnd: 4 * mss, acked: 0, mss })
+///     });
+/// })?;
+///
+/// let (mut written, mut arrived, mut now) = (0, 0, Instant::from_millis(1_000));
+/// let mut buffer = [0; 65_536];
+/// while arrived < 1_000_000 {
+///     written += sender.write(id, &buffer[..(1_000_000 - written).min(65_536)]).unwrap_or(0);
+///     for _ in 0..2 {
+///         let mut packet = Vec::new();
+///         while let Some(transmit) = sender.poll_transmit(now) {
+///             packet.clear();
+///             transmit.append_to(&mut packet);
+///             receiver.on_packet_stored(now, Frame::plain(&packet));
+///         }
+///         core::mem::swap(&mut sender, &mut receiver);
+///     }
+///     while let Some(event) = receiver.poll_event() {
+///         match event {
+///             Event::Incoming(listener) => while receiver.accept(listener).is_some() {},
+///             Event::Readable(id) => {
+///                 while let Ok(len @ 1..) = receiver.read(id, &mut buffer) {
+///                     arrived += len;
+///                 }
+///             }
+///             _ => {}
+///         }
+///     }
+///     now += Duration::from_millis(10);
+///     sender.on_timeout(now);
+///     receiver.on_timeout(now);
+/// }
+/// let info = sender.info(id).expect("it is open");
+/// assert_eq!((info.congestion.to_string(), info.retransmissions), ("custom".to_string(), 0));
+/// assert!(info.cwnd > 10 * info.mss, "it has grown: {}", info.cwnd);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Controller: Send + fmt::Debug {
-    /// The congestion window.
+    /// The congestion window in bytes: asked for with each segment and each ACK. Less than a segment lets
+    /// out one at a time.
     fn cwnd(&self) -> u32;
 
-    /// The slow start threshold.
+    /// The slow start threshold in bytes, `u32::MAX` before there is one. From
+    /// [`on_loss`](Self::on_loss) on what is in the network is brought down to it (RFC 9937).
     fn ssthresh(&self) -> u32;
 
     /// Bytes per second to send at, if the controller paces. One that does answers with a rate from the
-    /// start; its rate is asked for with each segment, and may change with each event.
+    /// start; its rate is asked for with each segment, and may change with each event. Zero is no rate, and
+    /// what is sent meanwhile is not paced.
     fn pacing_rate(&self) -> Option<u64> {
         None
     }
 
     /// The most bytes to be handed to the device at a time, if the controller paces; a full-sized
-    /// segment in any case.
+    /// segment in any case. Asked for with each segment.
     fn send_quantum(&self) -> Option<u32> {
         None
     }

@@ -244,8 +244,7 @@ impl Flow {
         let stack = &self.hosts[End::Sender.index()].stack;
         if let Some(info) = self.connection.and_then(|id| stack.info(id)) {
             let (cwnd, ssthresh, srtt) = (info.cwnd, info.ssthresh, info.rtt);
-            // No controller that can be chosen paces.
-            let pacing = None;
+            let pacing = info.pacing_rate;
             self.account.trace(now, What::State { cwnd, ssthresh, srtt, queue, pacing });
         }
     }
