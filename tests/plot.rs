@@ -508,6 +508,8 @@ fn samples_and_stretches_that_make_no_sense_are_refused_in_one_line() {
         (vec!["--from", "0.1", "--to", "0.1"], &["--to", "--from", "later"]),
         (vec!["--to", "0"], &["--to", "--from", "later"]),
         (vec!["--from", "99"], &["--from 99", "connection 1", "give less"]),
+        // Between the SYN and its answer.
+        (vec!["--from", "0.001", "--to", "0.002"], &["--from", "nothing to show", "longer"]),
         (vec!["--list", "--to", "1"], &["--list", "--to"]),
     ] {
         let all: Vec<&str> = [file.as_str()].into_iter().chain(arguments).collect();

@@ -204,6 +204,12 @@ fn cut(
     let end = zero + to.unwrap_or(Duration::MAX);
     if from < connection.duration() {
         trace.cut(zero + from, end);
+        if trace.span().is_none() {
+            return Err(Failure::new(format!(
+                "connection {} has nothing to show from --from to --to: give a longer time",
+                place + 1
+            )));
+        }
     } else {
         return Err(Failure::new(format!(
             "--from {} lies behind the end of connection {}: give less than {}",

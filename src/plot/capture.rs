@@ -35,6 +35,10 @@ const COMPRESSED: [&[u8]; 3] =
 /// The fixed fields of an enhanced packet block.
 const ENHANCED_PACKET_HEAD: usize = 20;
 
+/// The most interfaces of a pcapng file, which the reader holds as well, with their options. Nobody has so
+/// many: what comes behind the last is left out.
+const MAX_INTERFACES: usize = 1 << 12;
+
 /// Why a capture cannot be read.
 #[derive(Debug)]
 pub enum CaptureError {
@@ -261,6 +265,9 @@ fn read_pcapng<R: Read>(
                 endianness = reader.section().endianness;
             }
             INTERFACE_DESCRIPTION_BLOCK => {
+                if interfaces.len() == MAX_INTERFACES {
+                    break Ending::Damaged;
+                }
                 if let Some(block) = reader.interfaces().last() {
                     let interface = Interface::new(block);
                     understood |= interface.link.is_some();

@@ -150,6 +150,18 @@ fn what_is_no_capture_is_refused_for_its_reason() {
     assert!(read(&order.section()).unwrap().0.is_empty());
 }
 
+#[test]
+fn a_file_with_more_interfaces_than_a_machine_has_ends_behind_the_last_that_is_taken() {
+    let order = BOTH[0];
+    let file = |count: usize| {
+        let interfaces = order.interface(101, None).repeat(count);
+        [order.section(), interfaces, order.enhanced(0, 5, &[0x45], 1)].concat()
+    };
+    assert_eq!(read(&file(MAX_INTERFACES)).unwrap().0.len(), 1);
+    let (packets, ending) = read(&file(MAX_INTERFACES + 1)).unwrap();
+    assert_eq!((packets.len(), ending), (0, Ending::Damaged));
+}
+
 /// Bytes that begin as a capture does, so that they lead somewhere.
 fn beginnings() -> impl Strategy<Value = Vec<u8>> {
     let mut beginnings = vec![vec![]];
