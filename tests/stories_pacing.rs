@@ -561,7 +561,7 @@ impl Controller for Absurd {
     }
 
     fn marks_app_limited(&self) -> bool {
-        self.told % 2 == 0
+        self.told.is_multiple_of(2)
     }
 
     fn paces_recovery(&self) -> bool {
