@@ -46,7 +46,8 @@ pub(super) struct Losses {
 /// What there was before the last recovery (section 5.5.11.1).
 #[derive(Clone, Copy, Debug)]
 struct Undo {
-    state: State,
+    /// BBR.undo_state: the state that losses have ended since.
+    ended: Option<State>,
     bw_shortterm: u64,
     inflight_shortterm: u64,
     inflight_longterm: u64,
@@ -171,7 +172,15 @@ impl Bbr {
         }
     }
 
+    /// It is losses that end this state.
+    fn note_ended(&mut self) {
+        if let Some(undo) = &mut self.losses.undo {
+            undo.ended = Some(self.state);
+        }
+    }
+
     fn end_startup_by_losses(&mut self) {
+        self.note_ended();
         self.full_pipe.reached = true;
         self.losses.inflight_longterm = self.bdp().max(self.losses.inflight_latest);
         self.enter_drain();
@@ -211,6 +220,7 @@ impl Bbr {
             self.losses.inflight_longterm = tx_in_flight.max(beta(self.target_inflight()));
         }
         if self.state == State::ProbeBwUp {
+            self.note_ended();
             self.start_probe_bw_down();
         }
     }
@@ -238,9 +248,8 @@ impl Bbr {
             return;
         }
         let Losses { bw_shortterm, inflight_shortterm, inflight_longterm, .. } = self.losses;
-        let state = self.state;
         self.losses.undo =
-            Some(Undo { state, bw_shortterm, inflight_shortterm, inflight_longterm });
+            Some(Undo { ended: None, bw_shortterm, inflight_shortterm, inflight_longterm });
     }
 
     /// BBRHandleSpuriousLossDetection (section 5.5.11.2)
@@ -252,10 +261,14 @@ impl Bbr {
         losses.bw_shortterm = losses.bw_shortterm.max(undo.bw_shortterm);
         losses.inflight_shortterm = losses.inflight_shortterm.max(undo.inflight_shortterm);
         losses.inflight_longterm = losses.inflight_longterm.max(undo.inflight_longterm);
-        if self.state != State::ProbeRtt && self.state != undo.state {
-            match undo.state {
-                State::Startup => self.state = State::Startup,
-                State::ProbeBwUp => self.start_probe_bw_up(),
+        if undo.ended == Some(State::Startup) {
+            // Else Startup would end at once: "BBR.state == Startup and BBR.full_bw_reached".
+            self.full_pipe.reached = false;
+        }
+        if self.state != State::ProbeRtt && Some(self.state) != undo.ended {
+            match undo.ended {
+                Some(State::Startup) => self.state = State::Startup,
+                Some(State::ProbeBwUp) => self.start_probe_bw_up(),
                 _ => {}
             }
         }

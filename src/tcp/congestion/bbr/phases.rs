@@ -82,9 +82,9 @@ pub(super) struct Cycle {
     wait: Duration,
     /// BBR.bw_probe_up_rounds
     up_rounds: u32,
-    /// BBR.bw_probe_up_acks: bytes that do not make up for a byte of growth yet.
+    /// BBR.bw_probe_up_acks: bytes that do not make up for a segment of growth yet.
     up_acks: u64,
-    /// BBR.probe_up_cnt: bytes to be acknowledged for a byte of growth.
+    /// BBR.probe_up_cnt: bytes to be acknowledged for a segment of growth.
     up_count: u64,
 }
 
@@ -225,9 +225,9 @@ impl Bbr {
 
     /// BBRRaiseInflightLongtermSlope
     fn raise_inflight_longterm_slope(&mut self) {
-        let growth = u64::from(self.mss) << self.cycle.up_rounds;
+        let growth = u64::from(self.cwnd) >> self.cycle.up_rounds;
         self.cycle.up_rounds = (self.cycle.up_rounds + 1).min(30);
-        self.cycle.up_count = (u64::from(self.cwnd) / growth.max(1)).max(1);
+        self.cycle.up_count = growth.max(self.mss.into());
     }
 
     /// BBRProbeInflightLongtermUpward
@@ -235,10 +235,14 @@ impl Bbr {
         if !ack.cwnd_limited || u64::from(self.cwnd) < self.losses.inflight_longterm {
             return;
         }
+        // By whole segments, as in Linux and in later revisions. Byte by byte, as the text may be read
+        // here, it would grow with each ACK, and C.cwnd never be found at the limit that it is held to:
+        // the estimator of a full pipe would end each probe after three round trips.
         let count = self.cycle.up_count.max(1);
         self.cycle.up_acks += u64::from(ack.newly_acked);
+        let growth = self.cycle.up_acks / count * u64::from(self.mss);
         let longterm = &mut self.losses.inflight_longterm;
-        *longterm = longterm.saturating_add(self.cycle.up_acks / count);
+        *longterm = longterm.saturating_add(growth);
         self.cycle.up_acks %= count;
         if self.rounds.has_begun {
             self.raise_inflight_longterm_slope();

@@ -440,6 +440,26 @@ fn losses_in_a_probe_set_the_ceiling_at_which_they_began_and_end_the_probe() {
 }
 
 #[test]
+fn a_probe_goes_on_against_its_ceiling_and_raises_it_faster_and_faster() {
+    let mut path = Path::ample();
+    path.runs_until(State::ProbeBwCruise);
+    // What Startup has sent is no longer on its way.
+    path.runs_for(ms(500));
+    let ceiling = path.bdp() * 11 / 10;
+    path.cc.losses.inflight_longterm = ceiling;
+    path.runs_until(State::ProbeBwUp);
+    let begin = path.cc.rounds.count;
+    path.runs_until(State::ProbeBwDown);
+    // By 1, 2, 4, 8, 16 and 32 segments in as many round trips, where three without growth in the
+    // rate would end it if the ceiling were not what limits that.
+    let rounds = path.cc.rounds.count - begin;
+    assert!(rounds > 6, "{rounds} round trips");
+    let raised = (path.cc.losses.inflight_longterm - ceiling) / u64::from(MSS);
+    assert!(raised > 63, "by {raised} segments");
+    assert_eq!(path.dropped, 0);
+}
+
+#[test]
 fn many_losses_in_a_round_trip_end_startup_and_few_do_not() {
     for (ranges, adjacent, ends) in
         [(6, false, true), (5, false, false), (40, true, false), (0, false, false)]
@@ -484,6 +504,23 @@ fn losses_that_were_none_are_taken_back() {
     assert!(path.cc.cwnd() >= before);
     path.cc.undo();
     assert_eq!(path.cc.state, State::ProbeBwUp, "there is nothing more to take back");
+}
+
+#[test]
+fn startup_goes_on_if_the_losses_that_ended_it_were_none() {
+    let mut path = Path::ample();
+    path.runs_for(ms(100));
+    loses(&mut path, 6, false);
+    path.runs_for(ms(20));
+    let stamp = path.delivery.on_sent(path.now, path.in_flight, MSS);
+    path.delivery.on_lost(path.now, path.in_flight / 20, stamp, false);
+    path.runs_until(State::Drain);
+    path.cc.undo();
+    path.recovers = None;
+    assert_eq!(path.cc.state, State::Startup);
+    let before = path.cc.max_bw.get();
+    path.runs_until(State::Drain);
+    assert!(path.cc.max_bw.get() > before * 2, "{before} before, and {}", path.cc.max_bw.get());
 }
 
 #[test]
