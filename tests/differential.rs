@@ -10,6 +10,8 @@
 mod common;
 mod real;
 
+#[path = "differential/acknowledging.rs"]
+mod acknowledging;
 #[path = "differential/campaign.rs"]
 mod campaign;
 #[path = "differential/case.rs"]
