@@ -18,6 +18,8 @@ mod campaign;
 mod case;
 #[path = "differential/deliberate.rs"]
 mod deliberate;
+#[path = "differential/duplicates.rs"]
+mod duplicates;
 #[path = "differential/grammar.rs"]
 mod grammar;
 #[path = "differential/kernel.rs"]

@@ -55,7 +55,7 @@ fn ack_at<'t>(
 }
 
 /// What a line acknowledges.
-fn acknowledged(line: &Line) -> Option<i64> {
+pub(crate) fn acknowledged(line: &Line) -> Option<i64> {
     match line.said.ack {
         Number::From(ack) => Some(ack),
         Number::Zero | Number::Edge(_) => None,
@@ -88,7 +88,7 @@ fn sacks(line: &Line) -> Vec<&Named> {
 impl View<'_> {
     /// Whether the other side acknowledges as much within the time that an ACK may be delayed, or
     /// had no occasion to, because the connection ended.
-    fn is_made_up_for(&self, line: &Line, other: &Transcript) -> bool {
+    pub(crate) fn is_made_up_for(&self, line: &Line, other: &Transcript) -> bool {
         let as_much = |other: &Line| acknowledged(other) >= acknowledged(line);
         let near = |other: &&Line| other.at.abs_diff(line.at) < MOST_DELAY;
         other.lines.iter().filter(near).any(as_much) || self.is_cut_short(line)
@@ -119,12 +119,16 @@ pub(crate) fn sack_blocks(view: &View<'_>) -> Option<Resume> {
     };
     // Linux forgets what does not fit, and tells of fewer until it is heard again.
     let many = view.ours.lines.iter().any(|line| line.at <= own.at && blocks(line) >= 3);
-    let stale = theirs.said.options.iter().any(|option| match (option, theirs.said.ack) {
-        (Named::Sack(blocks), Number::From(ack)) => {
-            blocks.iter().all(|block| matches!(block.1, Number::From(end) if end <= ack))
-        }
-        _ => false,
-    });
+    // The FIN's ACK, from a side that has closed: Linux sends it before it clears its list.
+    let fin_ends = acknowledged(theirs) == view.kernel.behind_fin
+        && view.case.steps[..theirs.step].iter().any(closes);
+    let stale = fin_ends
+        && theirs.said.options.iter().any(|option| match (option, theirs.said.ack) {
+            (Named::Sack(blocks), Number::From(ack)) => {
+                blocks.iter().all(|block| matches!(block.1, Number::From(end) if end <= ack))
+            }
+            _ => false,
+        });
     let sack = has_sack(theirs) || has_sack(own);
     let same = theirs.step == own.step && bare_of_options(theirs) == bare_of_options(own);
     if (many || stale) && sack && same && sacks(theirs) != sacks(own) {

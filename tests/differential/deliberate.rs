@@ -7,6 +7,7 @@ use tunstack::wire::Flags;
 
 use super::acknowledging::{DELAY, delayed_ack, has_sack, sack_blocks, stamp};
 use super::case::{Action, Base, Call, Case, Open, Pause, Place, Shape, Step};
+use super::duplicates::{report_of_syn, report_of_twice};
 use super::segment::Field;
 use super::transcript::{Answer, Cursor, Difference, Line, Named, Said, Transcript, step_of};
 
@@ -60,6 +61,15 @@ pub(crate) const DELIBERATE: &[Deliberate] = &[
                  section 3: the RTT counts from the SYN, where Linux counts from the SYN,ACK; and \
                  Linux scales windows that it should not",
         explains: simultaneous_open,
+    },
+    Deliberate {
+        name: "a report of what has come twice",
+        reason: "RFC 2883 section 4: \"the first block of the SACK option should be a D-SACK block\", and \
+                 a FIN is no exception: Linux forgets it when it takes the FIN in, with all other \
+                 blocks. It does not see what has come twice in a segment beyond a hole that begins \
+                 where another ends, for it appends before it compares. First rule: it is of data; \
+                 Linux also tells of the SYN, when that of a simultaneous open comes again as SYN,ACK",
+        explains: |view| report_of_twice(view).or_else(|| report_of_syn(view)),
     },
     Deliberate {
         name: "what SACK blocks tell",
@@ -270,7 +280,7 @@ fn scales_without_agreement(view: &View<'_>) -> bool {
 }
 
 /// Whether there was a simultaneous open.
-fn crossed(view: &View<'_>) -> bool {
+pub(crate) fn crossed(view: &View<'_>) -> bool {
     let syn_ack = |line: &Line| line.said.flags == Flags::SYN | Flags::ACK;
     view.case.open == Open::Active && view.kernel.lines.iter().any(syn_ack)
 }

@@ -9,7 +9,7 @@ use tunstack::wire::Flags;
 
 use super::case::{Base, Case, Choice, Fault, Open, Place, Shape};
 use super::segment::{Field, Heard, Sent};
-use super::transcript::{Ip, Line, Named, Number, Said, Transcript, Window};
+use super::transcript::{Arrival, Ip, Line, Named, Number, Said, Transcript, Window};
 use crate::common::pattern;
 use crate::common::random::Random;
 
@@ -185,6 +185,10 @@ impl<'c> Peer<'c> {
             + i64::from(shape.flags.contains(Flags::SYN))
             + i64::from(shape.flags.contains(Flags::FIN));
         self.note_contradiction(shape, start, start + text);
+        if end > start && !shape.flags.contains(Flags::RST) {
+            let step = self.transcript.times.len() - 1;
+            self.transcript.arrivals.push(Arrival { step, start, end });
+        }
         let in_line = start <= self.next && end - self.next < MOST_WINDOW;
         if shape.flags.contains(Flags::SYN) {
             let usual = !matches!(
@@ -226,6 +230,7 @@ impl<'c> Peer<'c> {
             self.transcript.contradiction.get_or_insert(step);
         }
         self.fin = self.fin.or(fin);
+        self.transcript.behind_fin = self.fin.map(|fin| fin + 1);
         if shape.len > 0 {
             self.text_end = self.text_end.max(text_end);
         }

@@ -24,6 +24,18 @@ pub(crate) struct Transcript {
     pub(crate) contradiction: Option<usize>,
     /// The steps in which the peer acknowledges what lies before the stack's first byte.
     pub(crate) before_first_byte: Vec<usize>,
+    /// What the peer has sent of its sequence space, in order.
+    pub(crate) arrivals: Vec<Arrival>,
+    /// What acknowledges the peer's FIN.
+    pub(crate) behind_fin: Option<i64>,
+}
+
+/// What a segment of the peer takes of its sequence space: from the first number to before the second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) step: usize,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
 }
 
 /// A segment.
@@ -152,7 +164,7 @@ impl Line {
         self.after.max(self.since_first)
     }
 
-    fn same_time(&self, other: &Self) -> bool {
+    pub(crate) fn same_time(&self, other: &Self) -> bool {
         let apart = self.at.abs_diff(other.at);
         let allowance = if self.step == other.step {
             time_allowance(self.timer().max(other.timer()))
