@@ -114,11 +114,12 @@ fn one_of_each_kind(failures: Vec<Failure>) -> Vec<Case> {
 
 fn show(report: &Report, started: Instant) {
     println!(
-        "{} sequences, {} segments compared, in {:.0} s; {} tried again; {} differ",
+        "{} sequences, {} segments compared, in {:.0} s; {} tried again, {} times for being late; {} differ",
         report.sequences,
         report.segments,
         started.elapsed().as_secs_f64(),
         report.tried_again,
+        report.late,
         report.failures.len(),
     );
     println!("states reached: {}", report.states.iter().copied().collect::<Vec<_>>().join(" "));

@@ -19,7 +19,7 @@ use super::case::{Action, Call, Case, Open, Pause};
 use super::peer::{CONNECTING, FROM_PEER, FROM_STACK, LISTENING, Peer};
 use super::segment::destination;
 use super::settings::{self, TUN};
-use super::transcript::{Answer, Transcript};
+use super::transcript::{Answer, BESIDE_A_STEP, Transcript};
 use crate::common::pattern;
 
 /// Sequences that run at once.
@@ -36,10 +36,18 @@ pub(crate) struct Kernel {
     used: u32,
 }
 
+/// How much later than it happens something may be seen, or done than it is due, for the times of a
+/// transcript to be what they say: as far as the comparison lets a segment lie beside a step.
+const LATE: Duration = BESIDE_A_STEP;
+
 /// A sequence and when it was over.
 pub(crate) struct Ran {
     pub(crate) transcript: Transcript,
     pub(crate) end: Duration,
+    /// When this side was late first: it was kept from the processor for longer than [`LATE`]. What
+    /// the kernel sent meanwhile is written down too late, and behind steps that came after it; and a
+    /// step that was written down before has reached the kernel later, which it takes for RTT.
+    pub(crate) late: Option<Duration>,
 }
 
 /// A case and by how much its pauses are stretched: another time of the same order, for which a
@@ -67,8 +75,13 @@ impl Kernel {
         let mut due = BinaryHeap::new();
         let mut waiting = jobs.iter().enumerate();
         let mut next_start = Instant::now();
+        let mut listened = Instant::now();
         loop {
             let mut idle = !self.listen(&mut running);
+            let before = std::mem::replace(&mut listened, Instant::now());
+            if listened - before > LATE {
+                running.values_mut().for_each(|one| one.note_late(before));
+            }
             if running.len() < AT_ONCE && Instant::now() >= next_start {
                 if let Some((index, job)) = waiting.next() {
                     next_start += STAGGER;
@@ -148,7 +161,7 @@ impl Kernel {
             line.said.edge_moved_left = false;
         }
         one.peer.transcript.end = end;
-        results[one.index] = Some(Ran { transcript: one.peer.transcript, end });
+        results[one.index] = Some(Ran { transcript: one.peer.transcript, end, late: one.late });
     }
 }
 
@@ -166,6 +179,8 @@ struct Running<'c> {
     written: u64,
     /// What the next read or write is told.
     owed: Option<Answer>,
+    /// When something was late first.
+    late: Option<Duration>,
 }
 
 impl<'c> Running<'c> {
@@ -193,7 +208,13 @@ impl<'c> Running<'c> {
             read: 0,
             written: 0,
             owed: None,
+            late: None,
         }
+    }
+
+    /// From `since` on nothing was heard or done for too long.
+    fn note_late(&mut self, since: Instant) {
+        self.late.get_or_insert(since.saturating_duration_since(self.started));
     }
 
     /// When there is something to do next.
@@ -219,6 +240,10 @@ impl<'c> Running<'c> {
 
     /// Takes the next step; answers the packet that the peer sends in it.
     fn step(&mut self) -> Option<Vec<u8>> {
+        let due = self.due();
+        if due.elapsed() > LATE {
+            self.note_late(due);
+        }
         let number = self.next;
         self.next += 1;
         self.peer.transcript.times.push(self.started.elapsed());

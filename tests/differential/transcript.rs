@@ -145,7 +145,7 @@ fn time_allowance(after: Duration) -> Duration {
 const AT_ONCE: Duration = Duration::from_millis(25);
 
 /// How far apart two segments may be that are the same, with a step between them.
-const BESIDE_A_STEP: Duration = Duration::from_millis(10);
+pub(crate) const BESIDE_A_STEP: Duration = Duration::from_millis(10);
 
 impl Line {
     /// The time by class.
@@ -230,6 +230,17 @@ pub(crate) fn compare(
         line.as_ref().is_none_or(|line| step_of(line, kernel, ours) > step)
     });
     if answer_first { answer.map(Difference::Answer) } else { line }
+}
+
+/// When the later side is where a difference shows.
+pub(crate) fn time_of(difference: &Difference, kernel: &Transcript, ours: &Transcript) -> Duration {
+    match *difference {
+        Difference::Line(theirs, own) | Difference::Time(theirs, own) => {
+            let lines = [kernel.lines.get(theirs), ours.lines.get(own)];
+            lines.into_iter().flatten().map(|line| line.at).max().unwrap_or(kernel.end)
+        }
+        Difference::Answer(place) => kernel.times[kernel.answers[place].0],
+    }
 }
 
 /// The step after which a difference shows.
