@@ -92,16 +92,19 @@ fn bounds((start, end): (Number, Number)) -> Option<(i64, i64)> {
 }
 
 /// Whether every number of the range had come at least twice by the end of this step, the last time
-/// in it.
+/// in it. What lies before the peer's SYN is taken for old by both stacks, as all before RCV.NXT.
 fn came_twice(arrivals: &[Arrival], step: usize, (start, end): (i64, i64)) -> bool {
     let come: Vec<Arrival> = arrivals.iter().copied().filter(|a| a.step <= step).collect();
     let brings = |a: &Arrival| a.start < end && a.end > start;
     let last = come.last().is_some_and(|a| a.step == step && brings(a));
+    let times = |number: i64| {
+        let holding = come.iter().filter(|a| (a.start..a.end).contains(&number));
+        holding.count() + usize::from(number < 0)
+    };
     // How often a number has come changes only where a segment begins or ends.
     let edges = come.iter().flat_map(|a| [a.start, a.end]);
     let mut looked_at = edges.filter(|edge| (start..end).contains(edge)).chain([start]);
-    last && looked_at
-        .all(|number| come.iter().filter(|a| (a.start..a.end).contains(&number)).count() >= 2)
+    last && looked_at.all(|number| times(number) >= 2)
 }
 
 /// Whether the segment of this step, beyond what is acknowledged, holds the range and begins where
@@ -230,6 +233,12 @@ mod tests {
         let two: &[(i64, i64)] = &[(51, 101), (200, 210)];
         let ours = [first, (1, 0, 151, two)];
         assert!(!again.is_explained(&[first, (1, 0, 151, &[])], &ours), "another block");
+
+        let before_syn = Scene { behind_fin: Some(12), ..comes(&[(0, 1), (-9, 12)]) };
+        let linux = [(0, 0, 1, &[][..]), (1, 0, 12, &[])];
+        assert!(before_syn.is_explained(&linux, &[linux[0], (1, 0, 12, &[(-9, 1)])]));
+        assert!(!before_syn.is_explained(&linux, &[linux[0], (1, 0, 12, &[(-9, 2)])]));
+        assert!(!before_syn.is_explained(&linux, &[linux[0], (1, 0, 12, &[(-10, 1)])]));
 
         let no_fin = comes(&[(1, 101), (51, 151)]);
         let ours = [first, (1, 0, 151, &[(51, 101)])];
