@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tunstack::wire::Flags;
 
-use super::acknowledging::{DELAY, delayed_ack, has_sack, sack_blocks, stamp};
+use super::acknowledging::{DELAY, acknowledged, delayed_ack, has_sack, sack_blocks, stamp};
 use super::case::{Action, Base, Call, Case, Open, Pause, Place, Shape, Step};
 use super::duplicates::{report_of_syn, report_of_twice};
 use super::segment::Field;
@@ -444,6 +444,20 @@ fn orphan(view: &View<'_>) -> Option<Resume> {
         is_reset(line) && closed && syns.next().is_some() && view.is_behind(line, own)
     });
     if reset_by_syn {
+        return Some(Resume::Never);
+    }
+    // A FIN with an ACK of what was never sent: Linux takes it in, here it is challenged.
+    let wrong_fin = |shape: &Shape| {
+        let wrong = shape.ack.base == Base::Next && shape.ack.offset > 0;
+        shape.flags.contains(Flags::FIN) && wrong
+    };
+    if let (Some(theirs), Some(own)) = (theirs.filter(bare), own.filter(bare))
+        && view.case.steps[..own.step].iter().any(is_close)
+        && theirs.step == own.step
+        && view.stimulus(own).is_some_and(wrong_fin)
+        && acknowledged(theirs) == view.kernel.behind_fin
+        && acknowledged(own) < acknowledged(theirs)
+    {
         return Some(Resume::Never);
     }
     let (line, other) = match own.filter(bare) {
