@@ -50,10 +50,15 @@ impl Ring {
     }
 
     /// Makes room for `needed` bytes, at most 2^31, keeping the first `used`.
+    #[inline]
     pub(super) fn reserve(&mut self, used: usize, needed: usize) {
-        if needed <= self.capacity() {
-            return;
+        if needed > self.capacity() {
+            self.grow(used, needed);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, used: usize, needed: usize) {
         let capacity = needed.next_power_of_two().max(LEAST);
         let mut grown = Vec::with_capacity(capacity);
         for piece in self.slices(0, used) {
@@ -73,10 +78,14 @@ impl Ring {
             // It lies in front already: whatever reaches from here to there goes over the end.
             self.storage.resize(self.capacity(), 0);
         }
-        let before_wrap = bytes.len().min(self.capacity() - start);
-        let (a, b) = bytes.split_at(before_wrap);
-        self.put(start, a);
-        self.put(0, b);
+        match bytes.split_at_checked(self.capacity() - start) {
+            // Nearly always it does not reach over the end.
+            None => self.put(start, bytes),
+            Some((a, b)) => {
+                self.put(start, a);
+                self.put(0, b);
+            }
+        }
     }
 
     /// Writes to a place in the storage: over what is there, and behind its end.
@@ -85,10 +94,15 @@ impl Ring {
             // A hole that has never been written to.
             self.storage.resize(at, 0);
         }
-        let over = bytes.len().min(self.storage.len() - at);
-        let (over, behind) = bytes.split_at(over);
-        self.storage[at..at + over.len()].copy_from_slice(over);
-        self.storage.extend_from_slice(behind);
+        match bytes.split_at_checked(self.storage.len() - at) {
+            None => self.storage[at..at + bytes.len()].copy_from_slice(bytes),
+            Some((over, behind)) => {
+                if !over.is_empty() {
+                    self.storage[at..].copy_from_slice(over);
+                }
+                self.storage.extend_from_slice(behind);
+            }
+        }
     }
 
     /// The `len` bytes from `offset` on, in two pieces where they wrap.

@@ -59,9 +59,10 @@ impl SendBuffer {
     pub(super) fn release(&mut self, n: usize) {
         debug_assert!(n <= self.len);
         self.len -= n.min(self.len);
-        self.ring.advance(n);
         if self.len == 0 {
             self.ring.clear();
+        } else {
+            self.ring.advance(n);
         }
     }
 }
