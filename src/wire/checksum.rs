@@ -93,6 +93,13 @@ const fn halves(word: u64) -> u64 {
     (word & 0xffff_ffff) + (word >> 32)
 }
 
+/// The ones' complement sum in 64 bits: a carry comes in again at the low end.
+#[inline]
+const fn add_around(sum: u64, word: u64) -> u64 {
+    let (sum, carry) = sum.overflowing_add(word);
+    sum + carry as u64
+}
+
 /// The ones' complement sum in 16 bits. Adding the two halves of a number, each to the other's
 /// carry, leaves the sum in the upper half.
 #[inline]
@@ -109,7 +116,7 @@ fn sum_of(bytes: &[u8]) -> u64 {
     let mut total = if words.len() >= MANY_WORDS {
         sum_of_words(words)
     } else {
-        words.iter().map(|word| halves(u64::from_ne_bytes(*word))).sum()
+        halves(words.iter().fold(0, |sum, word| add_around(sum, u64::from_ne_bytes(*word))))
     };
     if !rest.is_empty() {
         total += halves(last_word(bytes, rest));
