@@ -41,7 +41,7 @@ impl Connection {
             self.probe_owed = Some(Probe::TailLoss);
         }
         if !self.flight.is_empty() {
-            self.timers.set(Timer::Retransmit, now + self.rto.current());
+            self.timers.set(Timer::Retransmit, self.rto.due(now));
         }
     }
 
@@ -85,7 +85,7 @@ impl Connection {
             self.stop_loss_detection();
             self.timers.stop(Timer::Pace);
         }
-        self.timers.set(Timer::Retransmit, now + self.rto.current());
+        self.timers.set(Timer::Retransmit, self.rto.due(now));
     }
 
     fn allowed_retries(&self) -> u8 {

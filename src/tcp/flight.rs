@@ -254,8 +254,7 @@ impl Flight {
     /// Whether everything is in the network for the first time, as far as is known.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.lost_len == 0
-            && self.sacked_len == 0
+        self.lost_len | self.sacked_len | self.again_len == 0
             && self.again.is_empty()
             && self.furthest.is_none()
             && self.spurious_round.is_none()
@@ -353,10 +352,10 @@ impl Flight {
         }
     }
 
-    /// What an ACK delivers that is about to be taken in: nothing so far.
+    /// An ACK is about to be taken in. What it delivers is nothing so far.
     #[inline]
-    pub(super) fn delivery(&self) -> Delivery {
-        Delivery { furthest: self.furthest, ..Delivery::default() }
+    pub(super) fn begin_delivery(&self, delivery: &mut Delivery) {
+        delivery.furthest = self.furthest;
     }
 
     /// How far behind RACK.fack that starts which has come out of order.
@@ -378,8 +377,48 @@ impl Flight {
         if self.meter.is_some() {
             self.meter_acked(una, evidence.now);
         }
-        let mut gone = 0;
         let plain = self.is_plain();
+        let gone = if plain {
+            self.pop_plain(una, delivery)
+        } else {
+            self.pop_acked(una, evidence, delivery)
+        };
+        if self.records.is_empty() {
+            self.forget(plain);
+            return;
+        }
+        self.judged = self.judged.saturating_sub(gone);
+        self.older = self.older.saturating_sub(gone);
+        if !plain {
+            self.forget_before(una);
+        }
+    }
+
+    /// Takes out what lies before `una`, where everything is in the network for the first time: there
+    /// is little to say of it. Answers how many records that were.
+    #[inline]
+    fn pop_plain(&mut self, una: SeqNum, delivery: &mut Delivery) -> u32 {
+        let mut gone = 0;
+        let is_acked = |record: &mut Sent| record.range.end.is_at_or_before(una);
+        while let Some(record) = self.records.pop_front_if(is_acked) {
+            gone += 1;
+            delivery.len += record.range.len();
+            delivery.sent_at.get_or_insert(record.sent_at);
+            delivery.original.get_or_insert(record.range.end);
+            // They were sent in sequence order.
+            delivery.last_sent_at = record.sent_at;
+            delivery.newest = Some(record.transmission());
+        }
+        if let Some(record) = self.records.front_mut() {
+            delivery.len += record.range.start.len_to(una);
+            record.range.start = record.range.start.later(una);
+        }
+        gone
+    }
+
+    /// The same wherever anything may have been lost, reported or sent again.
+    fn pop_acked(&mut self, una: SeqNum, evidence: &Evidence, delivery: &mut Delivery) -> u32 {
+        let mut gone = 0;
         while let Some(record) = self.records.front() {
             if record.range.end.is_at_or_before(una) {
                 let record = *record;
@@ -394,15 +433,7 @@ impl Flight {
             }
             break;
         }
-        if self.records.is_empty() {
-            self.forget(plain);
-            return;
-        }
-        self.judged = self.judged.saturating_sub(gone);
-        self.older = self.older.saturating_sub(gone);
-        if !plain {
-            self.forget_before(una);
-        }
+        gone
     }
 
     /// What is acknowledged is neither lost nor reported any more.

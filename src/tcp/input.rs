@@ -4,7 +4,7 @@
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use super::{CloseReason, Connection, Events, Mark, State, Timer, ecn, rto};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::{EcnField, Flags, Segment, SeqNum, SeqRange};
 
 /// What a segment brought that the connection itself cannot deal with.
@@ -496,22 +496,21 @@ impl Connection {
     fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, size: u32) {
         self.rcv.nxt += advanced;
         self.bytes_received += u64::from(advanced);
-        let silence = now.since(self.last_text);
         // No timer runs for less.
-        if silence > rto::LEAST_MARGIN {
-            self.end_silence(silence);
+        if now > self.last_text + rto::LEAST_MARGIN {
+            self.end_silence(now);
         }
         self.last_text = now;
-        if self.ack.on_text(advanced, len, size) {
-            self.timers.start(Timer::DelayedAck, now + self.settings.delayed_ack);
+        if self.ack.on_text(advanced, len, size) && !self.timers.is_set(Timer::DelayedAck) {
+            self.timers.set(Timer::DelayedAck, now + self.settings.delayed_ack);
         }
     }
 
     /// Text has come after a silence. If the peer only sends, and has been silent for as long as its
     /// timer runs, it may be in slow start again. As in Linux.
     #[cold]
-    fn end_silence(&mut self, silence: Duration) {
-        if silence > self.rto.current() && self.last_sent <= self.last_text {
+    fn end_silence(&mut self, now: Instant) {
+        if now > self.rto.due(self.last_text) && self.last_sent <= self.last_text {
             self.ack.quicken();
         }
     }

@@ -148,7 +148,7 @@ impl Connection {
         } else if !again {
             self.on_sent_syn(now);
         }
-        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        self.timers.start(Timer::Retransmit, self.rto.due(now));
         if !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
         }
@@ -227,9 +227,9 @@ impl Connection {
         self.note_resent(now, range);
         if range.start == self.snd.una && self.negotiated.sack {
             // The oldest segment has just been sent: as in Linux the timer starts over.
-            self.timers.set(Timer::Retransmit, now + self.rto.current());
+            self.timers.set(Timer::Retransmit, self.rto.due(now));
         } else {
-            self.timers.start(Timer::Retransmit, now + self.rto.current());
+            self.timers.start(Timer::Retransmit, self.rto.due(now));
         }
         self.schedule_loss_probe(now);
         let outgoing = self.send_range(now, range, Flags::empty(), None);
@@ -312,7 +312,7 @@ impl Connection {
             // Sending makes room, too.
             self.notice_room();
         }
-        self.timers.start(Timer::Retransmit, now + self.rto.current());
+        self.timers.start(Timer::Retransmit, self.rto.due(now));
         if !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
         }
@@ -367,8 +367,7 @@ impl Connection {
             if self.is_restart() {
                 self.congestion.on_restart(now);
             }
-            let idle = now.since(self.last_sent) > self.rto.current();
-            if idle && self.settings.slow_start_after_idle {
+            if self.settings.slow_start_after_idle && now > self.rto.due(self.last_sent) {
                 // RFC 5681 section 4.1: the ACK clock has stopped.
                 self.congestion.get_mut().on_idle();
             }

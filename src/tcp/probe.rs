@@ -42,7 +42,7 @@ impl Connection {
         self.tail_loss.on_probe(self.snd.nxt, repeats);
         self.timers.stop(Timer::LossProbe);
         // "the sender MUST re-arm the RTO timer, not the PTO timer".
-        self.timers.set(Timer::Retransmit, now + self.rto.current());
+        self.timers.set(Timer::Retransmit, self.rto.due(now));
         Some(outgoing)
     }
 
@@ -79,14 +79,17 @@ impl Connection {
             // nothing to be probed (section 8: they are "mutually exclusive").
             return;
         }
+        let Some(single) = self.flight.is_single() else {
+            return self.timers.stop(Timer::LossProbe);
+        };
         let may = self.settings.tail_loss_probe
             && self.negotiated.sack
             && self.tail_loss.may_probe()
             && self.recovery.may_probe()
             && !self.flight.has_reneged()
             && self.state.is_synchronized();
-        match (self.rto.srtt_nanos(), self.flight.is_single()) {
-            (Some(srtt), Some(single)) if may => {
+        match self.rto.srtt_nanos() {
+            Some(srtt) if may => {
                 // What repairs a hole is acknowledged at once (RFC 5681 section 4.2).
                 let delayed = single && self.recovery.phase() == Phase::Open;
                 let at = TailLoss::due(now, srtt, delayed);

@@ -301,7 +301,7 @@ impl Connection {
         if let (Some(sent_at), Some(first)) = (reported, self.flight.first_sent_at())
             && sent_at < first
         {
-            self.timers.set(Timer::Retransmit, now + self.rto.current());
+            self.timers.set(Timer::Retransmit, self.rto.due(now));
         }
         if report.delivery.len > 0 {
             self.schedule_loss_probe(now);

@@ -72,9 +72,19 @@ pub(super) struct Rto {
 impl Rto {
     /// The timeout in force, back-off included.
     pub(super) fn current(&self) -> Duration {
-        // 2^10 seconds are far beyond the maximum.
-        let doubled = self.base_nanos().saturating_mul(1 << self.backoff.min(10));
-        Duration::from_nanos(doubled.min(nanos(MOST)))
+        Duration::from_nanos(self.current_nanos())
+    }
+
+    /// When a timer runs out that starts at `now`.
+    #[inline]
+    pub(super) fn due(&self, now: Instant) -> Instant {
+        Instant::from_nanos(now.as_nanos().saturating_add(self.current_nanos()))
+    }
+
+    #[inline]
+    fn current_nanos(&self) -> u64 {
+        // 2^10 seconds are far beyond the maximum, and that times 2^10 is far below 2^64.
+        (self.base_nanos() << self.backoff.min(10)).min(nanos(MOST))
     }
 
     /// The timeout as it would be without back-off.
@@ -82,6 +92,7 @@ impl Rto {
         Duration::from_nanos(self.base_nanos())
     }
 
+    #[inline]
     fn base_nanos(&self) -> u64 {
         match self.knows {
             Knows::Nothing => nanos(INITIAL),

@@ -79,7 +79,7 @@ pub(super) fn rtt(ts: Timestamps, clock: u32) -> Option<Duration> {
 /// A time that a few bytes hold, fine enough for days.
 fn seconds(at: Instant) -> u32 {
     // They last for 136 years.
-    (at.as_millis() / 1_000) as u32
+    (at.as_nanos() / 1_000_000_000) as u32
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ impl Sender {
     /// An ACK at `ms` of the first `n` segments that reports `blocks`.
     fn hears(&mut self, ms: u64, n: u32, blocks: &[(u32, u32)]) -> Delivery {
         let evidence = evidence(at(ms), self.min_rtt);
-        let mut delivery = self.flight.delivery();
+        let mut delivery = Delivery::default();
+        self.flight.begin_delivery(&mut delivery);
         for &(from, to) in blocks {
             self.flight.on_sacked(self.range(from, to), &evidence, &mut delivery);
         }
@@ -98,7 +99,8 @@ fn a_smaller_mss_splits_what_is_sent_again() {
 #[test]
 fn a_segment_counts_as_reported_only_if_all_of_it_is() {
     let mut sender = Sender::new(10, 0);
-    let mut delivery = sender.flight.delivery();
+    let mut delivery = Delivery::default();
+    sender.flight.begin_delivery(&mut delivery);
     let evidence = evidence(at(1), 0);
     let (start, end) = (sender.start + 150, sender.start + 450);
     sender.flight.on_sacked(SeqRange { start, end }, &evidence, &mut delivery);
@@ -253,7 +255,8 @@ fn a_retransmission_acknowledged_too_soon_tells_nothing() {
     sender.repairs(100);
     for (echo, lost) in [(99, 0), (100, 200)] {
         let evidence = Evidence { echo: Some((echo, 0)), ..evidence(at(300), 100) };
-        let mut delivery = sender.flight.delivery();
+        let mut delivery = Delivery::default();
+        sender.flight.begin_delivery(&mut delivery);
         sender.flight.on_sacked(sender.range(0, 1), &evidence, &mut delivery);
         sender.flight.note_delivery(at(300), &delivery);
         assert_eq!(sender.detects(300, 0).len, lost, "{echo}");
@@ -468,7 +471,8 @@ proptest! {
                     if ack == 0 {
                         to = una;
                     }
-                    let mut delivery = flight.delivery();
+                    let mut delivery = Delivery::default();
+                    flight.begin_delivery(&mut delivery);
                     for block in &blocks {
                         flight.on_sacked(*block, &evidence, &mut delivery);
                     }
