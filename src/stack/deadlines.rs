@@ -33,10 +33,15 @@ impl<K: Ord + Copy> Deadlines<K> {
     #[inline]
     pub(super) fn arm(&mut self, holder: K, armed: &mut Armed, at: Instant) {
         if armed.0 > at {
-            self.disarm(holder, armed);
-            self.0.insert((at, holder));
-            armed.0 = at;
+            self.move_earlier(holder, armed, at);
         }
+    }
+
+    #[cold]
+    fn move_earlier(&mut self, holder: K, armed: &mut Armed, at: Instant) {
+        self.disarm(holder, armed);
+        self.0.insert((at, holder));
+        armed.0 = at;
     }
 
     /// Forgets `holder`.

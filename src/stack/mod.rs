@@ -435,13 +435,23 @@ impl Stack {
 
     /// Draws the conclusions after anything has happened to a connection: events, the way into
     /// TIME-WAIT and out of the table, its deadline, and its turn to send.
+    #[inline]
     fn settle(&mut self, id: ConnId) {
+        self.settle_holding(id, false);
+    }
+
+    /// The same where a connection may hold what it has been lent, though it is empty: it has just
+    /// handed text to the application, which is likely to answer. It owes an ACK for that, and gives
+    /// back what it does not need when that has gone out.
+    fn settle_holding(&mut self, id: ConnId, holds: bool) {
         let Some(slot) = self.slabs.connections.get_mut(id) else {
             return;
         };
         #[cfg(debug_assertions)]
         slot.connection.check();
-        slot.connection.give_back(&mut self.spares);
+        if !holds {
+            slot.connection.give_back(&mut self.spares);
+        }
         self.memory.charge(slot);
         let events = slot.connection.take_events();
         if events.is_empty() && slot.connection.close_reason().is_none() {

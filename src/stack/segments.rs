@@ -63,7 +63,7 @@ impl Stack {
             }
             self.reset_stranger(&flow, segment);
         }
-        self.settle(id);
+        self.settle_holding(id, arrival.text.is_some());
         Received { data: arrival.text.map(|text| (id, text)), owed_now }
     }
 

@@ -72,6 +72,7 @@ impl Stack {
             } else {
                 self.quantum = QUANTUM;
                 slot.ready = false;
+                slot.connection.give_back(&mut self.spares);
                 // The records of what it has sent.
                 self.memory.charge(slot);
                 self.ready.pop_front();

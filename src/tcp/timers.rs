@@ -119,9 +119,10 @@ impl TimerTable {
 
     /// The earliest deadline.
     pub(super) fn earliest(&self) -> Option<Instant> {
-        let unusual = self.unusual.as_ref().and_then(|unusual| unusual.iter().copied().min());
-        let usual = self.usual.iter().copied().min();
-        usual.into_iter().chain(unusual).min().filter(|&at| at != NEVER)
+        let unusual = self.unusual.as_deref().map_or(&[][..], |unusual| unusual);
+        let all = self.usual.iter().chain(unusual);
+        let at = all.fold(NEVER, |earliest, &at| earliest.min(at));
+        (at != NEVER).then_some(at)
     }
 
     /// Stops one timer that is due, the earliest in the order of [`Timer::ALL`], and names it.
