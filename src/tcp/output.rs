@@ -73,7 +73,8 @@ impl Connection {
         if self.state == State::SynSent {
             return None;
         }
-        if let Some(range) = self.next_retransmission() {
+        let repairs = self.flight.has_lost();
+        if repairs && let Some(range) = self.next_retransmission() {
             return Some(self.send_again(now, range));
         }
         if let Some(probe) = self.probe_owed.take()
@@ -81,7 +82,6 @@ impl Connection {
         {
             return Some(outgoing);
         }
-        let repairs = self.flight.has_lost();
         if self.state != State::SynReceived
             && (!repairs || self.recovery.wants_new_text())
             && let Some(outgoing) = self.send_new(now, most)
@@ -184,7 +184,7 @@ impl Connection {
 
     /// What is held to be lost and may be sent again now.
     fn next_retransmission(&mut self) -> Option<SeqRange> {
-        if !self.flight.has_lost() || self.recovery.holds_back() {
+        if self.recovery.holds_back() {
             return None;
         }
         let mss = self.effective_mss();
@@ -279,25 +279,34 @@ impl Connection {
     /// to `most` bytes of text, and with them what is left over; each counts by itself in all else.
     fn send_new(&mut self, now: Instant, most: u32) -> Option<Outgoing> {
         let first = self.take_new(now, false)?;
-        let mut last = first;
-        let size = first.range.len();
+        let last = if first.may_be_followed { self.take_behind(now, first, most) } else { first };
+        let range = SeqRange { start: first.range.start, end: last.range.end };
+        Some(self.send_taken(now, range, first.range.len(), &last))
+    }
+
+    /// Takes what may go out in one super-segment with `first`, of `most` bytes of text in all. Answers
+    /// what is the last of it.
+    fn take_behind(&mut self, now: Instant, first: Fresh, most: u32) -> Fresh {
         // The urgent pointer counts from where a segment starts, and what has come twice is told once.
         let may_grow = self.urgent.sent().is_none_or(|up| up.is_at_or_before(first.range.start))
             && self.recv_buffer.twice().is_none()
             && self.feedback_bears_cutting();
+        if !may_grow {
+            return first;
+        }
+        let mut last = first;
+        let size = first.range.len();
         let left = |last: &Fresh| most.saturating_sub(first.range.start.len_to(last.range.end));
-        if may_grow && first.may_be_followed && first.more {
+        if first.more {
             last = self.take_full(now, first, left(&first) / size);
         }
         while last.may_be_followed
-            && may_grow
             && size <= left(&last)
             && let Some(next) = self.take_new(now, false)
         {
             last = next;
         }
-        let range = SeqRange { start: first.range.start, end: last.range.end };
-        Some(self.send_taken(now, range, size, &last))
+        last
     }
 
     /// What has been taken goes out as `range`, which ends with `last`, in segments of this size.
@@ -312,8 +321,10 @@ impl Connection {
             // Sending makes room, too.
             self.notice_room();
         }
-        self.timers.start(Timer::Retransmit, self.rto.due(now));
-        if !self.timers.is_set(Timer::User) {
+        if !self.timers.is_set(Timer::Retransmit) {
+            self.timers.set(Timer::Retransmit, self.rto.due(now));
+        }
+        if self.settings.user_timeout.is_some() && !self.timers.is_set(Timer::User) {
             self.restart_user_timer(now);
         }
         if !last.more {
@@ -458,17 +469,17 @@ impl Connection {
             return len > 0
                 && (len >= self.snd.max_wnd / 2 || self.has(Mark::OVERRIDE_SMALL_WINDOW));
         }
+        if self.marks.intersects(Mark::OVERRIDE_SMALL_WINDOW | Mark::FLUSHES) {
+            return true;
+        }
+        let urgent = self.urgent.sent().is_some_and(|up| up.is_after(self.snd.nxt));
+        if self.settings.cork || self.has(Mark::HOLDS_BACK) {
+            return urgent;
+        }
         // Nagle's algorithm in Minshall's form, as in Linux: a small segment waits only for
         // another small one, not for full ones in flight.
         let small_in_flight =
             self.snd.small.is_after(self.snd.una) && self.snd.small.is_at_or_before(self.snd.nxt);
-        let urgent = self.urgent.sent().is_some_and(|up| up.is_after(self.snd.nxt));
-        if self.has(Mark::OVERRIDE_SMALL_WINDOW) || self.has(Mark::FLUSHES) {
-            return true;
-        }
-        if self.settings.cork || self.has(Mark::HOLDS_BACK) {
-            return urgent;
-        }
         self.settings.no_delay || urgent || !small_in_flight
     }
 

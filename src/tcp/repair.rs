@@ -70,7 +70,7 @@ impl Connection {
 
     /// What an ACK tells about losses, and what follows. Answers whether the congestion window may
     /// grow by it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn repair(&mut self, now: Instant, report: &mut AckReport) -> bool {
         let plain =
             self.flight.is_plain() && report.twice.is_none() && report.delivery.reordered.is_none();

@@ -69,7 +69,7 @@ impl IpPacket<'_> {
 }
 
 /// Reads the IP header and what belongs to it.
-#[inline]
+#[inline(always)]
 pub(in crate::wire) fn read(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
     match bytes.first().map(|first| first >> 4) {
         Some(4) => read_v4(bytes),

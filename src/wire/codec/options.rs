@@ -26,14 +26,9 @@ const SACK_BLOCK: usize = 8;
 /// nearly every segment has them: timestamps behind two no-operations.
 #[inline]
 pub(super) fn only_timestamps(bytes: &[u8]) -> Option<Timestamps> {
-    let &[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, v0, v1, v2, v3, e0, e1, e2, e3] = bytes
-    else {
-        return None;
-    };
-    Some(Timestamps {
-        value: u32::from_be_bytes([v0, v1, v2, v3]),
-        echo: u32::from_be_bytes([e0, e1, e2, e3]),
-    })
+    let ([head, value, echo], []) = bytes.as_chunks::<4>() else { return None };
+    (*head == [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10])
+        .then(|| Timestamps { value: u32::from_be_bytes(*value), echo: u32::from_be_bytes(*echo) })
 }
 
 /// Reads the options of a header.

@@ -11,7 +11,9 @@ use crate::wire::checksum::Sum;
 use crate::wire::{Checksum, EcnField, Flags, Flow, Options, SeqNum, Timestamps};
 
 /// The longest there is: IPv6, TCP and timestamps.
-const MOST: usize = 40 + 20 + 12;
+const MOST: usize = 40 + MOST_TCP;
+/// TCP and timestamps.
+const MOST_TCP: usize = 20 + 12;
 /// Where fields stand in the headers of IPv4 and IPv6 (RFC 791 section 3.1, RFC 8200 section 3).
 const TRAFFIC_CLASS_AT: usize = 1;
 pub(super) const IPV4_TOTAL_LEN_AT: usize = 2;
@@ -148,16 +150,18 @@ impl Template {
 
         let header_words = ((len - ip_len) / 4) as u32;
         let control = header_words << 28 | u32::from(flags.bits()) << 16 | u32::from(window);
-        put(bytes, ip_len + SEQ_AT, seq.0.to_be_bytes());
-        put(bytes, ip_len + ACK_AT, ack.0.to_be_bytes());
-        put(bytes, ip_len + OFFSET_AT, control.to_be_bytes());
+        // Of a known length, so that no place in it has to be looked up.
+        let tcp = &mut bytes[ip_len..][..MOST_TCP];
+        put(tcp, SEQ_AT, seq.0.to_be_bytes());
+        put(tcp, ACK_AT, ack.0.to_be_bytes());
+        put(tcp, OFFSET_AT, control.to_be_bytes());
         if let Some(ts) = timestamps {
-            put(bytes, ip_len + TIMESTAMP_AT, ts.value.to_be_bytes());
-            put(bytes, ip_len + ECHO_AT, ts.echo.to_be_bytes());
+            put(tcp, TIMESTAMP_AT, ts.value.to_be_bytes());
+            put(tcp, ECHO_AT, ts.echo.to_be_bytes());
         }
         if partial {
             let sum = self.pseudo_sum.add_word(tcp_len as u32).partial();
-            put(bytes, ip_len + CHECKSUM_AT, sum.to_be_bytes());
+            put(tcp, CHECKSUM_AT, sum.to_be_bytes());
             let (start, offset) = (u16::from(self.ip_len), CHECKSUM_AT as u16);
             return Checksum::Partial { start, offset };
         }
@@ -175,7 +179,7 @@ impl Template {
         if !payload[1].is_empty() {
             sum = sum.add_bytes(payload[1]);
         }
-        put(bytes, ip_len + CHECKSUM_AT, sum.finish().to_be_bytes());
+        put(tcp, CHECKSUM_AT, sum.finish().to_be_bytes());
         Checksum::Full
     }
 }
