@@ -440,7 +440,7 @@ impl Stack {
         self.settle_holding(id, false);
     }
 
-    /// The same where a connection may hold what it has been lent, though it is empty: it has just
+    /// The same, where a connection may hold what it has been lent, though it is empty: it has just
     /// handed text to the application, which is likely to answer. It owes an ACK for that, and gives
     /// back what it does not need when that has gone out.
     fn settle_holding(&mut self, id: ConnId, holds: bool) {

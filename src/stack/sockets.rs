@@ -315,7 +315,8 @@ impl Stack {
 
     /// Draws the conclusions after a write that has taken so many bytes.
     fn wrote(&mut self, id: ConnId, data: &[u8], taken: usize) -> usize {
-        self.settle(id);
+        // What was written is to be sent, with what has been lent for it.
+        self.settle_holding(id, taken > 0);
         if taken < data.len()
             && let Some(slot) = self.slabs.connections.get(id)
         {

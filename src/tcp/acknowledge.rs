@@ -332,6 +332,10 @@ impl Connection {
             return;
         }
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let cwnd_limited = self.window_use.lets_grow(cwnd, cwnd < ssthresh);
+        if !cwnd_limited && self.congestion.on_unlimited_ack(now) {
+            return;
+        }
         let sample = AckSample {
             now,
             // What duplicate ACKs have announced has let new segments out already.
@@ -343,7 +347,7 @@ impl Connection {
             delivered: self.bytes_acked + u64::from(self.flight.sacked()),
             rtt: report.rtt,
             srtt: self.rto.srtt(),
-            cwnd_limited: self.window_use.lets_grow(cwnd, cwnd < ssthresh),
+            cwnd_limited,
             in_recovery: self.recovery.repairs(),
             has_sack: self.negotiated.sack,
             echoes_congestion: report.echoes_congestion,

@@ -3,7 +3,7 @@
 
 use core::ops::ControlFlow::{self, Break, Continue};
 
-use super::{CloseReason, Connection, Events, Mark, State, Timer, ecn, rto};
+use super::{CloseReason, Connection, Events, Mark, State, Timer, ecn};
 use crate::time::Instant;
 use crate::wire::{EcnField, Flags, Segment, SeqNum, SeqRange};
 
@@ -496,9 +496,8 @@ impl Connection {
     fn advance_over_text(&mut self, now: Instant, advanced: u32, len: u32, size: u32) {
         self.rcv.nxt += advanced;
         self.bytes_received += u64::from(advanced);
-        // No timer runs for less.
-        if now > self.last_text + rto::LEAST_MARGIN {
-            self.end_silence(now);
+        if self.rto.is_over(self.last_text, now) {
+            self.end_silence();
         }
         self.last_text = now;
         if self.ack.on_text(advanced, len, size) && !self.timers.is_set(Timer::DelayedAck) {
@@ -506,11 +505,11 @@ impl Connection {
         }
     }
 
-    /// Text has come after a silence. If the peer only sends, and has been silent for as long as its
-    /// timer runs, it may be in slow start again. As in Linux.
+    /// Text has come after a silence of as long as the peer's timer may run. If the peer only sends, it
+    /// may be in slow start again. As in Linux.
     #[cold]
-    fn end_silence(&mut self, now: Instant) {
-        if now > self.rto.due(self.last_text) && self.last_sent <= self.last_text {
+    fn end_silence(&mut self) {
+        if self.last_sent <= self.last_text {
             self.ack.quicken();
         }
     }

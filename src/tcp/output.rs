@@ -378,7 +378,7 @@ impl Connection {
             if self.is_restart() {
                 self.congestion.on_restart(now);
             }
-            if self.settings.slow_start_after_idle && now > self.rto.due(self.last_sent) {
+            if self.settings.slow_start_after_idle && self.rto.is_over(self.last_sent, now) {
                 // RFC 5681 section 4.1: the ACK clock has stopped.
                 self.congestion.get_mut().on_idle();
             }

@@ -10,7 +10,7 @@ const INITIAL: Duration = Duration::from_secs(1);
 /// The least that the variance adds. RFC 6298 section 2.4 asks for a whole RTO of at least one
 /// second; Linux holds it to `SRTT + max(4 RTTVAR, 200 ms)`, which still outlasts a delayed ACK,
 /// and every peer is used to it.
-pub(super) const LEAST_MARGIN: Duration = Duration::from_millis(200);
+const LEAST_MARGIN: Duration = Duration::from_millis(200);
 
 /// Backing off goes no further (RFC 6298 section 2.5 wants at least 60 s; Linux has 120 s).
 pub(super) const MOST: Duration = Duration::from_secs(120);
@@ -79,6 +79,13 @@ impl Rto {
     #[inline]
     pub(super) fn due(&self, now: Instant) -> Instant {
         Instant::from_nanos(now.as_nanos().saturating_add(self.current_nanos()))
+    }
+
+    /// Whether a timer that started at `start` has run out before `now`.
+    #[inline]
+    pub(super) fn is_over(&self, start: Instant, now: Instant) -> bool {
+        // None runs for less than the margin, which settles it nearly always.
+        now > start + LEAST_MARGIN && now > self.due(start)
     }
 
     #[inline]

@@ -93,6 +93,20 @@ impl Active {
         }
     }
 
+    /// An ACK has come while the window is not what limits the sender. Answers whether that is all
+    /// there is to say of it: those of our own that go by losses let the window be.
+    #[inline]
+    pub(in crate::tcp) fn on_unlimited_ack(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Cubic(controller) => {
+                controller.on_restart(now);
+                true
+            }
+            Self::NewReno(_) => true,
+            Self::Boxed(_) => false,
+        }
+    }
+
     /// Whether it has memory to give back when nothing has been sent for a while.
     #[inline]
     pub(in crate::tcp) fn can_rest(&self) -> bool {
@@ -133,7 +147,31 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{AckSample, testing};
     use super::*;
+
+    /// What is said in short is what the sample would have said.
+    #[test]
+    fn an_ack_that_the_window_need_not_grow_by_changes_the_same_with_a_sample_and_without() {
+        let at = |seconds: u64| Instant::from_millis(1_000 * seconds);
+        for kind in [Congestion::NewReno, Congestion::Cubic] {
+            let after = |short: bool| {
+                let mut active = Active::new(kind, 1_000, 1);
+                active.get_mut().on_timeout(&testing::loss(at(1), 9_000), true);
+                // Into congestion avoidance, where time counts.
+                active.get_mut().on_ack(&testing::ack(at(2), 90_000));
+                if short {
+                    assert!(active.on_unlimited_ack(at(5)));
+                } else {
+                    let ack = AckSample { cwnd_limited: false, ..testing::ack(at(5), 1_000) };
+                    active.get_mut().on_ack(&ack);
+                }
+                active.get_mut().on_ack(&testing::ack(at(6), 1_000));
+                format!("{active:?}")
+            };
+            assert_eq!(after(true), after(false), "{kind:?}");
+        }
+    }
 
     #[test]
     fn another_controller_goes_on_with_the_window_that_there_was() {

@@ -78,7 +78,7 @@ pub(in crate::wire) fn read(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read_v4(bytes: &[u8]) -> Result<IpPacket<'_>, DropReason> {
     if bytes.len() > MAX_IPV4 {
         return Err(DropReason::Oversized);
