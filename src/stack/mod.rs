@@ -449,7 +449,7 @@ impl Stack {
         };
         #[cfg(debug_assertions)]
         slot.connection.check();
-        if !holds {
+        if !holds || slot.connection.close_reason().is_some() {
             slot.connection.give_back(&mut self.spares);
         }
         self.memory.charge(slot);

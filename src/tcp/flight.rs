@@ -254,7 +254,7 @@ impl Flight {
     /// Whether everything is in the network for the first time, as far as is known.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.lost_len | self.sacked_len | self.again_len == 0
+        (self.lost_len | self.sacked_len | self.again_len) == 0
             && self.again.is_empty()
             && self.furthest.is_none()
             && self.spurious_round.is_none()

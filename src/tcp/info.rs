@@ -111,7 +111,8 @@ pub struct Info {
     /// Bytes of text that the peer has acknowledged.
     pub bytes_acked: u64,
     /// Bytes of text that have arrived as far as the peer has told: those acknowledged, and what it has
-    /// reported beyond them (RFC 2018).
+    /// reported beyond them (RFC 2018), where a FIN counts as a byte. Less than before if the peer has
+    /// thrown away what it had reported.
     pub bytes_delivered: u64,
     /// Segments sent again, ever.
     pub retransmissions: u64,

@@ -205,7 +205,7 @@ impl Connection {
     /// challenges are (RFC 5961 section 7), as Linux does.
     fn on_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
         if segment.is_empty() || segment.has(Flags::SYN) {
-            if self.bears_syn_again(segment) {
+            if self.on_syn_again(segment) {
                 self.challenge(now);
             }
         } else {

@@ -90,7 +90,7 @@ impl Rto {
 
     #[inline]
     fn current_nanos(&self) -> u64 {
-        // 2^10 seconds are far beyond the maximum, and that times 2^10 is far below 2^64.
+        // The base is at most 120 s, and 2^10 times that far below 2^64 ns.
         (self.base_nanos() << self.backoff.min(10)).min(nanos(MOST))
     }
 

@@ -96,7 +96,7 @@ impl Active {
     /// An ACK has come while the window is not what limits the sender. Answers whether that is all
     /// there is to say of it: those of our own that go by losses let the window be.
     #[inline]
-    pub(in crate::tcp) fn on_unlimited_ack(&mut self, now: Instant) -> bool {
+    pub(in crate::tcp) fn on_ack_within_window(&mut self, now: Instant) -> bool {
         match self {
             Self::Cubic(controller) => {
                 controller.on_restart(now);
@@ -161,7 +161,7 @@ mod tests {
                 // Into congestion avoidance, where time counts.
                 active.get_mut().on_ack(&testing::ack(at(2), 90_000));
                 if short {
-                    assert!(active.on_unlimited_ack(at(5)));
+                    assert!(active.on_ack_within_window(at(5)));
                 } else {
                     let ack = AckSample { cwnd_limited: false, ..testing::ack(at(5), 1_000) };
                     active.get_mut().on_ack(&ack);

@@ -194,9 +194,9 @@ impl Connection {
     }
 
     /// The SYN that has crossed ours may have come again, and say something else of ECN (RFC 9768 section
-    /// 3.1.5). Answers false if that is the end of the connection.
+    /// 3.1.5). Answers whether the connection goes on.
     #[cold]
-    pub(in crate::tcp) fn bears_syn_again(&mut self, segment: &Segment<'_>) -> bool {
+    pub(in crate::tcp) fn on_syn_again(&mut self, segment: &Segment<'_>) -> bool {
         let is_again = segment.flags & (Flags::SYN | Flags::ACK | Flags::RST) == Flags::SYN
             && segment.seq == self.rcv.irs
             && self.state == State::SynReceived

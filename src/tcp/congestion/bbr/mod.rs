@@ -10,9 +10,9 @@
 //! - A probe raises inflight_longterm by whole segments.
 //! - Where Startup was ended by losses that were none, it goes on, and does not end again at once.
 //!
-//! One thing that both have is missing: where a probe has lost too much, they end the next one as soon as
-//! it gets there (5.3.3.6 of revision 06, precautionary probing). With 1 % of random
-//! losses that leaves 77.6 % of the link, and 80.9 % without; two flows are as fair, eight less.
+//! Revision 06 and Linux have the precautionary probing of its section 5.3.3.6, which is missing here: the
+//! probe after one that has lost too much ends where that one did. Over a path with 1 % of random losses
+//! it leaves 77.6 % of the link, where there are 80.9 % without it; two flows are as fair, eight less.
 //!
 //! Two things follow from the algorithm, and are no fault of this one:
 //!
