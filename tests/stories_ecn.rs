@@ -7,7 +7,7 @@ use common::pair::{Plan, Side};
 use common::peer::{Isns, Peer, with_each_isn};
 use common::{ms, secs};
 use tunstack::Config;
-use tunstack::tcp::congestion::Congestion;
+use tunstack::tcp::congestion::{AckSample, Congestion, Controller, Loss, NewReno};
 use tunstack::tcp::{Ecn, Info, KeepAlive, Phase, State};
 use tunstack::wire::{EcnField, Flags};
 
@@ -377,7 +377,7 @@ fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
             peer.sends("E. 1:1(0) ack 1461");
             assert_eq!(info(&peer).phase, Phase::Reduced);
             let all = info(&peer).ssthresh;
-            peer.ignores_the_rest();
+            let mut sent = peer.all();
             peer.passes(ms(1));
             let reports = syn.contains("sack");
             for n in 3..=5 {
@@ -387,21 +387,26 @@ fn a_loss_that_shows_while_the_window_is_reduced_for_a_mark_is_repaired() {
                 peer.sends(&format!("E. 1:1(0) ack 1461{block}"));
             }
             assert_eq!(info(&peer).phase, Phase::Recovery, "{syn}");
-            let again = peer.all().into_iter().filter(|packet| packet.seq == peer.iss + 1_461);
+            sent.extend(peer.all());
+            let again = sent.iter().filter(|packet| packet.seq == peer.iss + 1_461);
             assert_eq!(again.count(), 1, "{syn}");
             // Section 6.1.2: "reduced only once in response to a series of dropped and/or CE packets from
             // a single window of data".
             assert_eq!(info(&peer).ssthresh, all);
-            peer.sends(&format!(". 1:1(0) ack {}", 12 * MSS + 1));
+            peer.sends(&format!("E. 1:1(0) ack {}", 11 * MSS + 1));
             assert!(info(&peer).phase != Phase::Reduced && info(&peer).ssthresh == all);
+            // CWR tells the peer of the one reduction, and once.
+            sent.extend(peer.all());
+            let told = sent.iter().filter(|packet| packet.has(Flags::CWR));
+            assert_eq!(told.count(), 1, "{syn}");
         });
     }
 }
 
 #[test]
 fn a_timeout_or_a_probe_after_a_mark_in_the_same_window_is_no_second_reason_to_slow_down() {
-    // "the TCP source should not decrease the slow-start threshold, ssthresh, if it has been decreased
-    // within the last round trip time".
+    // Section 6.1.2: "reduced only once in response to a series of dropped and/or CE packets from a
+    // single window of data".
     for syn in ["SEW 0:0(0) <mss 1460>", "SEW 0:0(0) <mss 1460,nop,nop,sackOK>"] {
         with_each_isn(|isns| {
             for marked in [true, false] {
@@ -423,13 +428,8 @@ fn a_timeout_or_a_probe_after_a_mark_in_the_same_window_is_no_second_reason_to_s
     // The last segment is lost, and the probe repairs it.
     with_each_isn(|isns| {
         for marked in [true, false] {
-            let mut peer = Peer::with(isns, |_| {});
-            peer.listens();
-            peer.sends("SEW 0:0(0) <mss 1460,nop,nop,sackOK>");
-            peer.hears("[noecn] SE. 0:0(0) ack 1");
-            peer.passes(ms(50));
-            peer.sends(". 1:1(0) ack 1");
-            peer.accepts();
+            let syn = "SEW 0:0(0) <mss 1460,nop,nop,sackOK>";
+            let mut peer = over_50_ms(isns, syn, Congestion::Cubic);
             peer.writes(10 * MSS as usize);
             assert_eq!(peer.ignores_the_rest(), 10);
             peer.passes(ms(50));
@@ -446,6 +446,137 @@ fn a_timeout_or_a_probe_after_a_mark_in_the_same_window_is_no_second_reason_to_s
             assert_eq!(info(&peer).ssthresh == before, marked);
         }
     });
+}
+
+/// A connection that the peer opens with this SYN, and that has a round-trip time of 50 ms.
+fn over_50_ms(isns: Isns, syn: &str, congestion: Congestion) -> Peer {
+    let mut peer = Peer::with(isns, |config| config.tcp.congestion = congestion);
+    peer.listens();
+    peer.sends(syn);
+    peer.hears("[noecn] SE. 0:0(0) ack 1");
+    peer.passes(ms(50));
+    peer.sends(". 1:1(0) ack 1");
+    peer.accepts();
+    peer
+}
+
+/// Everything that was out when the window was reduced for a mark is acknowledged, and what has been sent
+/// since is out, the segment with CWR first.
+fn with_the_next_window(isns: Isns, syn: &str) -> Peer {
+    let mut peer = over_50_ms(isns, syn, Congestion::Cubic);
+    peer.writes(30 * MSS as usize);
+    assert_eq!(peer.ignores_the_rest(), 10);
+    peer.passes(ms(50));
+    for n in 1..=10 {
+        peer.sends(&format!("E. 1:1(0) ack {}", n * MSS + 1));
+    }
+    assert_eq!(info(&peer).phase, Phase::Reduced);
+    let sent = peer.all();
+    let told: Vec<_> = sent.iter().filter(|packet| packet.has(Flags::CWR)).collect();
+    assert!(sent.len() > 4 && told.len() == 1 && told[0].seq == peer.iss + (10 * MSS + 1));
+    peer
+}
+
+#[test]
+fn a_loss_of_what_was_sent_after_a_mark_is_a_reason_of_its_own() {
+    // Section 6.1.2, of the first segment with CWR: "If that data packet is dropped in the network, then
+    // the sending TCP will have to reduce the congestion window again and retransmit the dropped packet".
+    for syn in ["SEW 0:0(0) <mss 1460>", "SEW 0:0(0) <mss 1460,nop,nop,sackOK>"] {
+        with_each_isn(|isns| {
+            let mut peer = with_the_next_window(isns, syn);
+            let before = info(&peer).ssthresh;
+            peer.passes(secs(1));
+            assert_eq!(info(&peer).phase, Phase::Loss);
+            assert!(info(&peer).ssthresh < before, "{syn}");
+        });
+        with_each_isn(|isns| {
+            let mut peer = with_the_next_window(isns, syn);
+            let before = info(&peer).ssthresh;
+            peer.passes(ms(1));
+            let (acked, reports) = (10 * MSS + 1, syn.contains("sack"));
+            for n in 12..=14 {
+                let (start, end) = (11 * MSS + 1, n * MSS + 1);
+                let block =
+                    if reports { format!(" <sack {start}:{end},nop,nop>") } else { String::new() };
+                peer.sends(&format!("E. 1:1(0) ack {acked}{block}"));
+            }
+            assert_eq!(info(&peer).phase, Phase::Recovery, "{syn}");
+            assert!(info(&peer).ssthresh < before, "{syn}");
+        });
+    }
+}
+
+/// NewReno, for which a mark is a loss.
+#[derive(Debug)]
+struct Simple(NewReno);
+
+impl Controller for Simple {
+    fn cwnd(&self) -> u32 {
+        self.0.cwnd()
+    }
+
+    fn ssthresh(&self) -> u32 {
+        self.0.ssthresh()
+    }
+
+    fn on_ack(&mut self, ack: &AckSample) {
+        self.0.on_ack(ack);
+    }
+
+    fn on_loss(&mut self, loss: &Loss) {
+        self.0.on_loss(loss);
+    }
+
+    fn on_recovered(&mut self, flight_size: u32) {
+        self.0.on_recovered(flight_size);
+    }
+
+    fn on_timeout(&mut self, loss: &Loss, first: bool) {
+        self.0.on_timeout(loss, first);
+    }
+
+    fn undo(&mut self) {
+        self.0.undo();
+    }
+
+    fn on_idle(&mut self) {
+        self.0.on_idle();
+    }
+
+    fn on_mss(&mut self, mss: u32) {
+        self.0.on_mss(mss);
+    }
+
+    fn on_shrunk_path(&mut self) {
+        self.0.on_shrunk_path();
+    }
+}
+
+#[test]
+fn a_loss_that_was_none_takes_back_nothing_that_was_for_a_mark() {
+    // RFC 4015 section 3.2; without the mark, what was for the loss is taken back.
+    for marked in [true, false] {
+        with_each_isn(|isns| {
+            let simple = Congestion::Custom(|mss| Box::new(Simple(NewReno::new(mss))));
+            let syn = "SEW 0:0(0) <mss 1460,nop,nop,sackOK>";
+            let mut peer = over_50_ms(isns, syn, simple);
+            peer.writes(10 * MSS as usize);
+            assert_eq!(peer.ignores_the_rest(), 10);
+            peer.passes(ms(50));
+            peer.sends(if marked { "E. 1:1(0) ack 1461" } else { ". 1:1(0) ack 1461" });
+            peer.passes(ms(1));
+            peer.sends(". 1:1(0) ack 1461 <sack 2921:7301,nop,nop>");
+            assert_eq!(info(&peer).phase, Phase::Recovery);
+            let reduced = info(&peer).ssthresh;
+            assert!(reduced <= 5 * MSS);
+            assert_eq!(peer.all().len(), 1, "there is no more to send");
+            // Both copies have come.
+            peer.passes(ms(50));
+            peer.sends(". 1:1(0) ack 14601 <sack 1461:2921,nop,nop>");
+            assert_eq!(info(&peer).phase, Phase::Open);
+            assert_eq!(info(&peer).ssthresh == reduced, marked);
+        });
+    }
 }
 
 #[test]

@@ -154,13 +154,26 @@ impl Connection {
     fn on_repaired_by_probe(&mut self, now: Instant) {
         let flight_size = self.flight.size().min(self.cwnd());
         self.tell_loss_of_probed(now);
-        if self.recovery.has_reduced() {
+        // What ends there is what the probe has repeated.
+        if self.recovery.has_reduced_since(self.tail_loss.end() - 1) {
             return;
         }
         let controller = self.congestion.get_mut();
         controller.on_loss(&Loss { now, flight_size });
         controller.on_recovered(flight_size);
         self.on_window_reduced();
+    }
+
+    /// Fast recovery begins. The congestion controller is told, unless the loss is `excused`: the window
+    /// has been reduced for a mark in the same window of data.
+    pub(super) fn answer_loss(&mut self, loss: &Loss, excused: bool) {
+        if excused {
+            // There is nothing that CWR could tell. A mark that shows while this is repaired waits.
+            self.put_off_reduction();
+        } else {
+            self.congestion.get_mut().on_loss(loss);
+            self.on_window_reduced();
+        }
     }
 
     fn ends_loss_probe(&mut self, segment: &Segment<'_>, advances: bool) -> bool {
@@ -333,7 +346,7 @@ impl Connection {
         }
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
         let cwnd_limited = self.window_use.lets_grow(cwnd, cwnd < ssthresh);
-        if !cwnd_limited && self.congestion.on_unlimited_ack(now) {
+        if !cwnd_limited && self.congestion.on_ack_within_window(now) {
             return;
         }
         let sample = AckSample {
@@ -370,17 +383,14 @@ impl Connection {
 
     fn on_duplicate_ack(&mut self, now: Instant) {
         let mss = self.effective_mss();
-        let reduced = self.recovery.has_reduced();
+        let excused = self.recovery.has_reduced_since(self.snd.una);
         let verdict = self.recovery.on_duplicate(self.snd.una, self.snd.nxt, mss);
         if verdict == Verdict::EnterFastRecovery {
             // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
             let flight_size = self.flight.size().min(self.cwnd());
             self.flight.mark_first_lost();
             self.tell_losses(now);
-            if !reduced {
-                self.congestion.get_mut().on_loss(&Loss { now, flight_size });
-            }
-            self.on_window_reduced();
+            self.answer_loss(&Loss { now, flight_size }, excused);
             self.tail_loss.forget();
             self.timers.stop(Timer::LossProbe);
             self.timers.set(Timer::Retransmit, self.rto.due(now));

@@ -54,6 +54,8 @@ struct Episode {
     frto: ForwardRto,
     /// It began with a timeout.
     of_timeout: bool,
+    /// The window had been reduced for a mark already.
+    excused: bool,
     /// Once it is over: SND.NXT at that time. Reports of what was sent twice come until that is
     /// acknowledged.
     over_at: Option<SeqNum>,
@@ -105,11 +107,19 @@ impl Recovery {
         matches!(self.phase, Phase::Fast | Phase::Reduced)
     }
 
-    /// Whether the window has been reduced for a mark, and nothing is acknowledged yet that was sent after
-    /// that. What is lost of it is no second reason: it is to be "reduced only once in response to a series
-    /// of dropped and/or CE packets from a single window of data" (RFC 3168 section 6.1.2).
-    pub(super) fn has_reduced(&self) -> bool {
-        self.phase == Phase::Reduced
+    /// Whether the window has been reduced for a mark since `seq` was first sent. Then its loss is no second
+    /// reason: the window is to be "reduced only once in response to a series of dropped and/or CE
+    /// packets from a single window of data" (RFC 3168 section 6.1.2). What was sent after that, the
+    /// segment with CWR first, is of another window.
+    pub(super) fn has_reduced_since(&self, seq: SeqNum) -> bool {
+        let is_older = |episode: &Episode| seq.is_before(episode.reduced_at);
+        self.phase == Phase::Reduced && self.episode.as_deref().is_some_and(is_older)
+    }
+
+    /// Whether the window was not reduced for what is repaired, or was last, because it had been for a
+    /// mark.
+    pub(super) fn is_excused(&self) -> bool {
+        self.episode.as_ref().is_some_and(|episode| episode.excused)
     }
 
     /// Whether nothing is, nor has been so lately that reports of it may still come.
@@ -214,7 +224,7 @@ impl Recovery {
     pub(super) fn on_timeout(&mut self, una: SeqNum, nxt: SeqNum) -> bool {
         let first = match self.phase {
             Phase::Timeout => una.is_at_or_after(self.recover),
-            phase => phase != Phase::Reduced,
+            _ => !self.has_reduced_since(una),
         };
         self.phase = Phase::Timeout;
         self.duplicates = 0;
@@ -240,11 +250,11 @@ impl Recovery {
     /// Something is lost: recovery begins. `resent` sequence numbers that were sent again before are
     /// in the network.
     pub(super) fn enter(&mut self, una: SeqNum, nxt: SeqNum, prr: Option<Prr>, resent: u32) {
+        let excused = self.has_reduced_since(una);
         self.phase = Phase::Fast;
         self.recover = nxt;
         let undo = Undo::new(una, resent);
-        let (frto, of_timeout) = (ForwardRto::Off, false);
-        let episode = Episode { prr, undo, frto, of_timeout, ..Episode::default() };
+        let episode = Episode { prr, undo, excused, ..Episode::default() };
         self.episode = Some(Box::new(episode));
     }
 
@@ -260,6 +270,7 @@ impl Recovery {
         resent: u32,
     ) -> bool {
         let was = self.phase;
+        let excused = self.has_reduced_since(una);
         let begins = match was {
             Phase::Open | Phase::Reduced => true,
             Phase::Timeout if progressed => true,
@@ -281,12 +292,12 @@ impl Recovery {
                 episode.over_at = None;
             }
             slot => {
-                let (prr, undo, of_timeout) = (None, Undo::new(una, resent), true);
-                let episode = Episode { prr, undo, frto, of_timeout, ..Episode::default() };
+                let (undo, of_timeout) = (Undo::new(una, resent), true);
+                let episode = Episode { undo, frto, of_timeout, excused, ..Episode::default() };
                 *slot = Some(Box::new(episode));
             }
         }
-        begins && was != Phase::Reduced
+        begins && !excused
     }
 
     /// Whether what is repaired, or was last, began with a timeout.

@@ -184,7 +184,7 @@ impl Connection {
     /// The last reduction was for nothing (RFC 4015 section 3.2): the window is as before it. With
     /// `all` nothing of what is held to be lost is believed any more.
     fn take_back(&mut self, all: bool) {
-        log::debug!("{:?}: the window was reduced for nothing", self.flow);
+        log::debug!("{:?}: nothing was lost", self.flow);
         if all {
             self.flight.forget_lost();
         }
@@ -192,7 +192,11 @@ impl Connection {
             // Nothing was lost, so it was out of order.
             self.recovery.reordering.on_reordered();
         }
-        self.congestion.get_mut().undo();
+        // What was done for a mark stays (RFC 4015 section 3.2), and nothing else was done. After a
+        // timeout slow start leads back to that, as in Linux.
+        if !self.recovery.is_excused() {
+            self.congestion.get_mut().undo();
+        }
         self.recovery.on_undone(self.snd.una, self.snd.nxt);
     }
 
@@ -263,10 +267,8 @@ impl Connection {
         let size = self.flight.size().saturating_add(acked);
         // RFC 5681 section 3.2 step 2: what limited transmit has sent does not count.
         let flight_size = size.min(self.cwnd());
-        if !self.recovery.has_reduced() {
-            self.congestion.get_mut().on_loss(&Loss { now, flight_size });
-        }
-        self.on_window_reduced();
+        let excused = self.recovery.has_reduced_since(self.snd.una);
+        self.answer_loss(&Loss { now, flight_size }, excused);
         // RFC 9937 section 6.1: "Bytes SACKed before entering recovery will not be marked as
         // delivered during recovery".
         let prr = || Prr::new(self.congestion.ssthresh(), size.saturating_sub(sacked_before));

@@ -287,7 +287,9 @@ pub trait Controller: Send + fmt::Debug {
     fn on_ack(&mut self, ack: &AckSample);
 
     /// A loss was noticed by what the peer acknowledges: fast recovery begins. From here on until
-    /// [`on_recovered`](Self::on_recovered) the window is what recovery sends by.
+    /// [`on_recovered`](Self::on_recovered) the window is what recovery sends by. It is not called where
+    /// a mark has been [told of](Self::on_congestion_echo) in the same window of data:
+    /// [`on_recovered`](Self::on_recovered) follows then without it.
     fn on_loss(&mut self, loss: &Loss);
 
     /// A segment is held to be lost; told for each of them.
@@ -305,10 +307,11 @@ pub trait Controller: Send + fmt::Debug {
     fn on_recovered(&mut self, flight_size: u32);
 
     /// The retransmission timer ran out. `first` is false when it has run out before for the same
-    /// data.
+    /// data, or the window has been reduced for a mark in it: then the threshold stays.
     fn on_timeout(&mut self, loss: &Loss, first: bool);
 
-    /// The last reduction was for nothing: what was held to be lost had arrived (RFC 4015). It ends
+    /// The last reduction was for nothing: what was held to be lost had arrived (RFC 4015). It is never
+    /// asked to take back what was done for a mark, if nothing has been done since. It ends
     /// recovery, if that is under way still; [`on_recovered`](Self::on_recovered) is not called then.
     /// The default leaves the window as it is.
     fn undo(&mut self) {}

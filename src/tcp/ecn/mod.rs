@@ -229,6 +229,13 @@ impl Connection {
         }
     }
 
+    /// A loss is being repaired for which the window is not reduced: nor is it for marks meanwhile.
+    pub(super) fn put_off_reduction(&mut self) {
+        if let Some(ecn) = &mut self.ecn {
+            ecn.reduced_at = Some(self.snd.nxt);
+        }
+    }
+
     /// SND.UNA has moved: what was sent before a reduction is forgotten once it is acknowledged, or
     /// 2 GiB later it would seem to lie ahead.
     #[inline]
