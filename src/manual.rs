@@ -184,7 +184,7 @@
 //!   blocks gains nothing else: what he reports is not sent again, and there is no more of it than we
 //!   have sent.
 //! - *What goes out meanwhile* (`tcp/prr.rs`): in answer to what is delivered so much that ssthresh is in
-//!   flight at the end (RFC 9937). Bytes are rounded to whole segments, as Linux counts them.
+//!   flight at the end (RFC 9937). What is owed and ssthresh are counted in whole segments, as in Linux.
 //! - *What was for nothing* (`tcp/undo.rs`) is taken back: the reduction if all that was sent again turns
 //!   out to have come twice, or if an echoed timestamp is older than the first retransmission; a
 //!   timeout also when what was sent once arrives after it (RFC 5682). Not where congestion is echoed.
@@ -235,6 +235,9 @@
 //!   follows from them.
 //! - *A window counts as limiting* (C.is_cwnd_limited) where it was full, not from half of it on as in
 //!   the slow start of the others.
+//! - *A probe raises inflight_longterm* by whole segments, as revision 06 and Linux have it: byte by byte
+//!   it would end each probe after three round trips. The precautionary probing of both is left out
+//!   (`tcp/congestion/bbr/mod.rs` has the numbers).
 //! - *A segment in a round trip* is the least rate. The draft has none; but after an outage, or losses
 //!   before the first sample, the estimate may be next to nothing or nothing, and with quanta of two
 //!   segments a connection would wait for minutes, or for ever.
@@ -318,7 +321,9 @@
 //!   until what was sent before is acknowledged; but below that window an ACK that echoes is never
 //!   followed by more than it delivers (RFC 3168 section 6.1.2), where Linux adds a segment. After a SYN
 //!   that had to be sent again, and so did not ask, our text is not marked even if the peer agrees
-//!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux.
+//!   (section 6.1.1); Linux marks it. A SYN that comes with ECT or CE is not agreed to, as in Linux,
+//!   unless it asks for accurate ECN as well. A mark and a loss in one window of data reduce the window
+//!   once, by whichever comes first (section 6.1.2).
 //! - *Accurate ECN* (RFC 9768) is spoken when it is set (`Ecn::Accurate`, `Ecn::AcceptAccurate`). The
 //!   first two SYNs ask for it, and those after them for nothing; nothing remembers of which peers that
 //!   was in vain (section 3.1.4.1 would have it). A SYN-ACK that is sent again has no option, and the
@@ -329,8 +334,8 @@
 //!   of appendix A.2, with options as a check on it where they come, and without as Linux has it: a
 //!   path that thins out its ACKs loses none. An option goes with what acknowledges marked or markable
 //!   text and not with what is sent again; with three blocks the third makes room for it, and to two
-//!   of them it yields. Text that comes three times in a row although it was acknowledged ends the
-//!   options, and a path ends ECT that turns the mark of a SYN or SYN-ACK into another, clears the
+//!   of them it yields. Text that comes again three times, of which all ACKs had options, ends
+//!   them, with fewer than 100 new segments in between, and a path ends ECT that turns the mark of a SYN or SYN-ACK into another, clears the
 //!   first count, counts bytes and no packet, or marks every packet for four round trips (sections
 //!   3.2.2.3 and 3.2.2.4; after the second and the last marks are not answered either).
 //!   Segments take the long way round header prediction, and while the counter has the bit of CWR
